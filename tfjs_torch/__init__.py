@@ -1,0 +1,83 @@
+"""TensorFlow.js weights <-> PyTorch: model.json and its weight files as a state_dict, and back.
+
+    from tfjs_torch import load_file, save_file
+    state_dict = load_file("my-model")                      # the folder with model.json
+    save_file(state_dict, "changed", like="my-model")       # the same files, new weights
+
+Names are imported when they are first used: reading a manifest does not import torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from ._version import __version__
+
+if TYPE_CHECKING:
+    from . import official
+    from .artifacts import Artifacts, read_artifacts
+    from .compat import decode_weights, write_weights
+    from .errors import (
+        FilesError,
+        FormatError,
+        ManifestError,
+        MismatchError,
+        TfjsTorchError,
+        TfjsTorchWarning,
+        TopologyError,
+        UnsupportedError,
+        WeightsLengthError,
+    )
+    from .summary import ModelSummary, inspect
+    from .weights import load_file, save_file, tfjs_to_torch, torch_to_tfjs
+
+_ROOMS = {
+    "artifacts": ("Artifacts", "read_artifacts"),
+    "compat": ("decode_weights", "write_weights"),
+    "errors": (
+        "FilesError", "FormatError", "ManifestError", "MismatchError", "TfjsTorchError", "TfjsTorchWarning",
+        "TopologyError", "UnsupportedError", "WeightsLengthError",
+    ),
+    "summary": ("ModelSummary", "inspect"),
+    "weights": ("load_file", "save_file", "tfjs_to_torch", "torch_to_tfjs"),
+}  # fmt: skip
+_HOME = {name: room for room, names in _ROOMS.items() for name in names}
+
+__all__ = [
+    "Artifacts",
+    "FilesError",
+    "FormatError",
+    "ManifestError",
+    "MismatchError",
+    "ModelSummary",
+    "TfjsTorchError",
+    "TfjsTorchWarning",
+    "TopologyError",
+    "UnsupportedError",
+    "WeightsLengthError",
+    "__version__",
+    "decode_weights",
+    "inspect",
+    "load_file",
+    "official",
+    "read_artifacts",
+    "save_file",
+    "tfjs_to_torch",
+    "torch_to_tfjs",
+    "write_weights",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "official":
+        return import_module(".official", __name__)
+    if name in _HOME:
+        value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,261 @@
+"""One model as files: the JSON, its weight files, and the sidecars that ml5 and Teachable Machine need.
+
+Read from a folder, the path of the JSON, a .zip, or {file name: bytes}; written back to a folder or
+a .zip, complete or not at all.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import posixpath
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+from . import strict_json
+from .errors import FilesError, TfjsTorchWarning
+from .manifest import Manifest, is_manifest, parse_manifest
+from .saving import Files, write_files, write_zip_stream
+from .sharding import Cut, cut_groups, split
+from .shards import PIECE, Shard, Stream
+from .sources import FolderFiles, MemoryFiles, SourceFiles, ZipFiles
+
+Source: TypeAlias = "str | os.PathLike[str] | bytes | Mapping[str, Any] | Artifacts"
+
+_SIDECARS: Final = ("model_meta.json", "metadata.json", "vocab.json", "class_names.txt", "tensorflowjs_model.pb")
+_USUAL_NAMES: Final = ("model.json", "weights_manifest.json", "manifest.json")
+
+
+@dataclass(frozen=True)
+class Artifacts:
+    """A model's files, with its JSON parsed and checked and no weight byte read yet.
+
+    Attributes:
+        json_name: file name of the JSON, usually "model.json".
+        json_text: its bytes as they were found; written back as they are while the model is unchanged.
+        manifest: the checked manifest (`manifest.document` is the parsed JSON).
+        shards: the weight files of each group, in the manifest's order.
+        sidecars: files that travel along, such as model_meta.json (ml5) and metadata.json
+            (Teachable Machine): {name: Shard}.
+        notes: what was taken for granted on the way, in sentences.
+        where: the place the model came from, for messages.
+
+    Example:
+        >>> from tfjs_torch import read_artifacts
+        >>> artifacts = read_artifacts("samples/ml5-classifier")
+        >>> artifacts.json_name, list(artifacts.sidecars), len(artifacts.shards)
+        ('model.json', ['model_meta.json'], 1)
+    """
+
+    json_name: str
+    json_text: bytes
+    manifest: Manifest
+    shards: tuple[tuple[Shard, ...], ...]
+    sidecars: Mapping[str, Shard] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    where: str = "model"
+
+    @property
+    def model_json(self) -> Any:
+        """The parsed JSON: a model.json dict, a list of groups, or a deeplearn.js checkpoint dict."""
+        return self.manifest.document
+
+    def streams(self) -> list[Stream]:
+        """The weight bytes of each group."""
+        return [Stream(shards) for shards in self.shards]
+
+    def files(self) -> Files:
+        """(name, buffers) of everything, the JSON last; a layout that tf.js would misread is cut anew."""
+        pieces = (piece for stream in self.streams() for piece in stream_pieces(stream))
+        return self.files_with({}, pieces, [stream.nbytes for stream in self.streams()])
+
+    def files_with(
+        self,
+        quantization: Mapping[str, dict[str, Any] | None],
+        pieces: Iterable[Any],
+        totals: Sequence[int],
+        shard_bytes: int | None = None,
+    ) -> Files:
+        """Like files(), with other weight bytes and, where they differ, other quantization entries."""
+        cuts = self.cuts(totals, shard_bytes)
+        document = self.manifest.changed(quantization, [[cut.path for cut in group] for group in cuts])
+        yield from split(pieces, [cut for group in cuts for cut in group])
+        for name, shard in self.sidecars.items():
+            yield name, stream_pieces(Stream([shard]))
+        same = document is self.manifest.document and self.json_text
+        yield self.json_name, [self.json_text if same else strict_json.dumps(document, self.json_name)]
+
+    def cuts(self, totals: Sequence[int], shard_bytes: int | None = None) -> list[list[Cut]]:
+        """The weight files to write when the groups have these lengths."""
+        paths = [list(group.paths) for group in self.manifest.groups]
+        if self.manifest.form == "checkpoint":  # one file a variable, each read on its own: always right
+            return [[Cut(group[0], total)] for group, total in zip(paths, totals, strict=True)]
+        known = (
+            all(len(shards) == len(names) for shards, names in zip(self.shards, paths, strict=False)) and self.shards
+        )
+        sizes = [[shard.nbytes for shard in shards] for shards in self.shards] if known else None
+        return cut_groups(totals, paths, sizes, shard_bytes, self.where)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write everything to a folder or a .zip; files appear complete or not at all, the JSON last.
+
+        Raises:
+            FilesError: the place cannot be written, or a manifest path leads out of it.
+        """
+        write_files(path, self.files())
+
+    def to_zip(self) -> bytes:
+        """Everything as the bytes of a .zip; the same model gives the same bytes."""
+        stream = io.BytesIO()
+        write_zip_stream(stream, self.files())
+        return stream.getvalue()
+
+    def renamed(self, json_name: str) -> Artifacts:
+        """The same model with its JSON under another name."""
+        return replace(self, json_name=json_name)
+
+
+def read_artifacts(source: Source) -> Artifacts:
+    """Find and check a model's files. Weight files are opened only when their bytes are wanted.
+
+    Args:
+        source: a folder, the path of the JSON, a .zip (path or bytes), {file name: bytes}, or Artifacts.
+
+    Raises:
+        FilesError: no model there, several, a file missing, or a path that leads out of the folder.
+        ManifestError: the JSON breaks the format.
+        UnsupportedError: a dtype that is not read here.
+
+    Example:
+        >>> from tfjs_torch import read_artifacts
+        >>> [shard.nbytes for shard in read_artifacts("samples/ml5-classifier").shards[0]] != []
+        True
+    """
+    if isinstance(source, Artifacts):
+        return source
+    files, json_name = _open(source)
+    json_name, text, document = _find_json(files, json_name)
+    where = files.describe(json_name)
+    manifest = parse_manifest(document, where)
+    for note in manifest.notes:
+        warnings.warn(f"{where}: {note}", TfjsTorchWarning, stacklevel=2)
+    shards, notes = _find_shards(files, manifest)
+    return Artifacts(
+        json_name, text, manifest, shards, _find_sidecars(files, json_name, manifest), (*manifest.notes, *notes), where
+    )
+
+
+def template(like: Source | list[Any] | None) -> Artifacts | None:
+    """A model to write like: read_artifacts, or a parsed model.json or manifest without its weight files."""
+    if like is None:
+        return None
+    if isinstance(like, list) or (isinstance(like, Mapping) and is_manifest(like)):
+        return Artifacts("model.json", b"", parse_manifest(like, "like"), ())
+    return read_artifacts(like)
+
+
+def target_of(path: str | os.PathLike[str]) -> tuple[Path, str | None]:
+    """(folder or .zip, name of the JSON) of a path to write to: "out", "out.zip" or "out/my.json"."""
+    target = Path(path)
+    return (target.parent, target.name) if target.suffix.lower() == ".json" else (target, None)
+
+
+def stream_pieces(stream: Stream) -> Iterator[Any]:
+    with stream:
+        for at in range(0, stream.nbytes, PIECE * 8):
+            stop = min(at + PIECE * 8, stream.nbytes)
+            yield from stream.pieces(at, stop)
+            stream.close_before(stop)
+
+
+def _open(source: Any) -> tuple[SourceFiles, str | None]:
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return ZipFiles(io.BytesIO(source), "zip"), None
+    if isinstance(source, Mapping):
+        return MemoryFiles(source), None
+    try:
+        path = Path(source)
+    except TypeError:
+        raise FilesError(
+            "source", f"a path, bytes or {{name: bytes}} expected, found {type(source).__name__}"
+        ) from None
+    if path.is_dir():
+        return FolderFiles(path), None
+    if not path.is_file():
+        raise FilesError(str(path), "a folder, a model.json or a .zip expected, found nothing there; check the path")
+    if path.suffix.lower() == ".zip":
+        return ZipFiles(path, str(path)), None
+    return FolderFiles(path.parent), path.name
+
+
+def _find_json(files: SourceFiles, given: str | None) -> tuple[str, bytes, Any]:
+    if given is not None:
+        text = files.text(given)
+        return given, text, strict_json.loads(text, files.describe(given))
+    names = [name for name in files.names() if name.endswith(".json") and "/" not in name]
+    for name in _USUAL_NAMES:
+        if name in names:
+            return _find_json(files, name)
+    found = []
+    for name in sorted(names):
+        if name not in _SIDECARS and not name.endswith("_meta.json"):
+            candidate = _find_json(files, name)
+            found += [candidate] if is_manifest(candidate[2]) else []
+    if len(found) == 1:
+        return found[0]
+    what = f"several: {', '.join(name for name, _, _ in found)}; name the one you mean" if found else (
+        f"none among {', '.join(sorted(files.names())[:12]) or 'no files'}; "
+        "ml5's save() makes model.json, model_meta.json and model.weights.bin: all three are needed"
+    )  # fmt: skip
+    raise FilesError(files.where, f"one model.json expected, found {what}")
+
+
+def _find_shards(files: SourceFiles, manifest: Manifest) -> tuple[tuple[tuple[Shard, ...], ...], tuple[str, ...]]:
+    missing = {path for path in manifest.paths if not files.has(path)}
+    found = {path: files.shard(path) for path in manifest.paths if path not in missing}
+    notes = []
+    for path in sorted(missing):
+        other = _renamed(files, manifest, path, found) if len(missing) == 1 else None
+        if other is None:
+            raise _missing(files, sorted(missing))
+        found[path] = other
+        note = f"{files.where}: the manifest names {path!r}, which is not there; took {other.name!r}, the only file of its length"
+        warnings.warn(note, TfjsTorchWarning, stacklevel=2)
+        notes.append(note)
+    return tuple(tuple(found[path] for path in group.paths) for group in manifest.groups), tuple(notes)
+
+
+def _renamed(files: SourceFiles, manifest: Manifest, path: str, found: Mapping[str, Shard]) -> Shard | None:
+    """The one file of exactly the length that the missing one must have (ml5 users rename files)."""
+    group = next(group for group in manifest.groups if path in group.paths)
+    lengths = [spec.nbytes for spec in group.specs]
+    if None in lengths or group.paths.count(path) > 1:
+        return None
+    length = sum(n or 0 for n in lengths) - sum(found[p].nbytes for p in group.paths if p != path)
+    named = set(manifest.paths)
+    others = [name for name in files.names() if "/" not in name and not name.endswith((".json", ".txt", ".pb"))]
+    candidates = [
+        shard for name in others if name not in named and f"./{name}" not in named
+        for shard in [files.shard(name)] if shard.nbytes == length
+    ]  # fmt: skip
+    return candidates[0] if len(candidates) == 1 and length > 0 else None
+
+
+def _missing(files: SourceFiles, missing: list[str]) -> FilesError:
+    there = ", ".join(sorted(files.names())[:12]) or "nothing"
+    more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+    return FilesError(
+        files.describe(missing[0]),
+        f"this weights file{more} expected beside the JSON, found {there}; put it there under the name in the manifest",
+    )
+
+
+def _find_sidecars(files: SourceFiles, json_name: str, manifest: Manifest) -> dict[str, Shard]:
+    own = f"{json_name.removesuffix('.json')}_meta.json"
+    taken = {posixpath.normpath(path) for path in manifest.paths} | {json_name}
+    return {
+        name: files.shard(name) for name in dict.fromkeys((own, *_SIDECARS)) if files.has(name) and name not in taken
+    }

@@ -1,0 +1,70 @@
+"""The error tree.
+
+    TfjsTorchError(ValueError)       everything that this package raises on purpose; has .where
+    ├── FormatError                  the bytes or the JSON break the format
+    │   ├── ManifestError            model.json / weightsManifest
+    │   ├── WeightsLengthError       weight bytes: too few, too many, or cut in the middle of a value
+    │   ├── FilesError               a file is missing, ambiguous, unreadable or outside of the model's folder
+    │   └── TopologyError            modelTopology
+    ├── UnsupportedError             valid, but not converted here
+    └── MismatchError                two valid inputs do not fit: a state_dict against a manifest
+
+    TfjsTorchWarning(UserWarning)    the job was done, and the user should know something about it
+
+A message reads `where: what was expected, what was found; what to do`.
+"""
+
+from __future__ import annotations
+
+
+class TfjsTorchError(ValueError):
+    """Base of all errors of this package.
+
+    Attributes:
+        where: the file, tensor or layer that the error is about ("" when it is about none).
+
+    Example:
+        >>> from tfjs_torch.errors import TfjsTorchError
+        >>> str(TfjsTorchError("dense/kernel", "shape (2, 3) expected, (3, 2) found"))
+        'dense/kernel: shape (2, 3) expected, (3, 2) found'
+    """
+
+    def __init__(self, where: str, message: str) -> None:
+        self.where = where
+        self.message = message
+        super().__init__(where, message)
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.message}" if self.where else self.message
+
+
+class FormatError(TfjsTorchError):
+    """The bytes or the JSON break the format."""
+
+
+class ManifestError(FormatError):
+    """The weightsManifest (or the JSON around it) breaks the format."""
+
+
+class WeightsLengthError(FormatError):
+    """The weight bytes are too few, too many, or end inside a value."""
+
+
+class FilesError(FormatError):
+    """A file is missing, ambiguous, unreadable, or leads out of the model's folder."""
+
+
+class TopologyError(FormatError):
+    """The modelTopology breaks the format."""
+
+
+class UnsupportedError(TfjsTorchError):
+    """Valid input that this package does not convert."""
+
+
+class MismatchError(TfjsTorchError):
+    """Two valid inputs do not fit each other."""
+
+
+class TfjsTorchWarning(UserWarning):
+    """Something the user should know about a job that was done nevertheless."""

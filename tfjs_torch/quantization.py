@@ -1,0 +1,176 @@
+"""Affine uint8/uint16 and float16, both ways, on runs of numbers.
+
+Reading follows tf.js (tfjs-core/src/io/io_utils.ts): code * scale + min in float64, rounded once to
+float32; for int32, ties go up (Math.round). Halves are widened bit by bit, NaN payloads included.
+
+Writing follows the official Python package (tensorflowjs/quantization.py): the range is nudged so
+that a real 0 is exactly one of the codes.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from .manifest import Quantization
+
+Array = npt.NDArray[Any]
+
+CODES: Final = {"uint8": 255, "uint16": 65535}
+# Elements handled at once: their float64 values stay in the second-level cache (measured: 16 K to 128 K are alike).
+CHUNK: Final = 1 << 15
+_HALF_SIGN_AND_BODY: Final = np.int32(-0x70002000)  # 0x8fffe000: sign bit, exponent and mantissa in float32's places
+_HALF_REBIAS: Final = np.float32(2.0**112)  # float32 exponents count from -127, half ones from -15
+_HALF_BEYOND: Final = np.float32(65536.0)  # first value that no finite half has: infinities and NaNs land here
+
+
+class Range(NamedTuple):
+    """Smallest and largest finite value, and whether a value was NaN or infinite."""
+
+    low: float
+    high: float
+    finite: bool
+
+
+def dequantize(codes: Array, quantization: Quantization, out: Array) -> None:
+    """Fill `out` (float32 or int32, 1-D) with the values of `codes` (uint8, uint16 or float16, 1-D)."""
+    if quantization.dtype == "float16":
+        _widen(codes, out)
+        return
+    scratch = np.empty(min(CHUNK, codes.size))
+    for start in range(0, codes.size, CHUNK):
+        piece = codes[start : start + CHUNK]
+        values = scratch[: piece.size]
+        values[...] = piece
+        values *= quantization.scale
+        values += quantization.min
+        if out.dtype == np.int32:
+            floor = np.floor(values)  # Math.round; not floor(x + 0.5), which is off by one just under a half
+            floor += (values - floor) >= 0.5
+            values = floor
+            if not (-(2.0**31) <= values.min() and values.max() < 2.0**31):
+                values = _wrap(values)
+        with np.errstate(over="ignore"):  # tf.js overflows to Infinity in silence, too
+            out[start : start + CHUNK] = values
+
+
+def requantize(values: Array, quantization: Quantization) -> Array | None:
+    """The codes that dequantise to exactly `values` (float32 or int32, 1-D), or None when there are none."""
+    if quantization.dtype == "float16":
+        codes = narrow(values)
+    else:
+        codes = _nearest_codes(values, quantization)
+    again = np.empty_like(values)
+    dequantize(codes, quantization, again)
+    wrong = np.flatnonzero(_bits(again) != _bits(values))
+    if wrong.size and quantization.dtype != "float16":
+        _try_neighbours(codes, wrong, values, quantization)
+        dequantize(codes, quantization, again)
+        wrong = np.flatnonzero(_bits(again) != _bits(values))
+    return None if wrong.size else codes
+
+
+def is_ambiguous(quantization: Quantization, dtype: str) -> bool:
+    """Whether different codes can mean the same value: the steps are finer than the values' own."""
+    if quantization.dtype == "float16":
+        return False
+    ends = np.abs([quantization.min, quantization.min + quantization.scale * CODES[quantization.dtype]])
+    if dtype == "int32":
+        return bool(abs(quantization.scale) < 1 or ends.max() > 2**31 - 1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        step = np.spacing(ends.max().astype(np.float32))
+    return not abs(quantization.scale) >= step  # also when the values overflow: spacing(inf) is NaN
+
+
+def value_range(values: Array) -> Range:
+    """The range of a run of float32 or int32 values (1-D, not empty)."""
+    low, high = float(values.min()), float(values.max())
+    return Range(low, high, bool(np.isfinite(low) and np.isfinite(high)))  # NaN and infinities show in min or max
+
+
+def affine(dtype: str, found: Range) -> Quantization:
+    """Scale and min that spread the codes of uint8 or uint16 over a finite range (official algorithm)."""
+    low, high = found.low, found.high
+    if low == high:
+        return Quantization(dtype, 1.0, low)
+    scale = (high - low) / CODES[dtype]
+    if low <= 0 <= high:  # nudge: a real 0 must be one of the codes (zero padding, ReLU)
+        low = -float(np.round((0 - low) / scale)) * scale
+    return Quantization(dtype, scale, low)
+
+
+def quantize(values: Array, quantization: Quantization) -> Array:
+    """The nearest codes of `values` (1-D); what lies beyond the nudged range is clipped to it."""
+    if quantization.dtype == "float16":
+        return narrow(values)
+    return _nearest_codes(values, quantization)
+
+
+def narrow(values: Array) -> Array:
+    """float32 -> float16, to nearest even; NaNs keep the payload bits that fit."""
+    with np.errstate(over="ignore", under="ignore"):
+        halves: Array = values.astype("<f2")
+    nan = np.flatnonzero(np.isnan(values))
+    if nan.size:
+        bits = values.view("<u4")[nan]
+        payload = ((bits >> 13) & 0x3FF).astype("<u2")
+        payload[payload == 0] = 0x200  # a payload that does not fit must not turn the NaN into an infinity
+        halves.view("<u2")[nan] = (bits >> 16).astype("<u2") & 0x8000 | 0x7C00 | payload
+    return halves
+
+
+def _nearest_codes(values: Array, quantization: Quantization) -> Array:
+    last = CODES[quantization.dtype]
+    low, high = sorted((quantization.min, last * quantization.scale + quantization.min))
+    codes = np.empty(values.size, "|u1" if last == 255 else "<u2")
+    for start in range(0, values.size, CHUNK):
+        scaled = values[start : start + CHUNK].astype(np.float64)
+        np.clip(scaled, low, high, out=scaled)
+        scaled -= quantization.min
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            scaled /= quantization.scale
+        np.round(scaled, out=scaled)
+        np.nan_to_num(scaled, copy=False, nan=0.0)
+        codes[start : start + CHUNK] = np.clip(scaled, 0, last)
+    return codes
+
+
+def _try_neighbours(codes: Array, wrong: Array, values: Array, quantization: Quantization) -> None:
+    """Rounding can leave the nearest code one or two off; look around it. Changes `codes` in place."""
+    for step in (-1, 1, -2, 2):
+        tried = np.clip(codes[wrong].astype(np.int64) + step, 0, CODES[quantization.dtype]).astype(codes.dtype)
+        again = np.empty(wrong.size, values.dtype)
+        dequantize(tried, quantization, again)
+        hit = _bits(again) == _bits(values[wrong])
+        codes[wrong[hit]] = tried[hit]
+        wrong = wrong[~hit]
+
+
+def _widen(halves: Array, out: Array) -> None:
+    """float16 -> float32: shift the bits into place and multiply the exponent bias in.
+
+    1.5 times as fast as numpy's own conversion, and unlike hardware it does not quieten NaNs.
+    """
+    source, target = halves.view("<i2"), out.view("<i4")
+    for start in range(0, halves.size, CHUNK):
+        bits, values = target[start : start + CHUNK], out[start : start + CHUNK]
+        bits[...] = source[start : start + CHUNK]
+        bits <<= 13
+        bits &= _HALF_SIGN_AND_BODY
+        values *= _HALF_REBIAS
+        if values.max() >= _HALF_BEYOND or values.min() <= -_HALF_BEYOND:
+            codes = source[start : start + CHUNK].astype("<i4")
+            special = (codes & 0x7C00) == 0x7C00
+            bits[special] = ((codes << 13) & _HALF_SIGN_AND_BODY)[special] | 0x7F800000
+
+
+def _wrap(values: Array) -> Array:
+    """What an Int32Array makes of a number that is too large: modulo 2**32, infinities become 0."""
+    finite = np.where(np.isfinite(values), values, 0.0)
+    return np.fmod(finite, 2.0**32).astype(np.int64).astype(np.int32)
+
+
+def _bits(values: Array) -> Array:
+    return values.view("<u4")

@@ -1,0 +1,220 @@
+"""inspect(): what a model is, without torch: files, tensors, layers, numbers, and what looks odd."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+import numpy as np
+
+from .artifacts import Artifacts, Source, read_artifacts
+from .codec import Extent, decoded_pieces, extents
+from .errors import TopologyError
+from .manifest import NUMERIC, WeightSpec
+from .quantization import Array
+from .sharding import misread_by_tfjs
+from .shards import Stream
+from .statistics import Statistics, statistics
+from .tensors import groups_of
+from .topology import LayerSpec, layers_of, ops_of
+
+_FILE_LIMIT: Final = 2 << 30  # Chrome's limit for one ArrayBuffer
+
+
+@dataclass(frozen=True)
+class TensorSummary:
+    """One tensor: `nbytes` is its stored length; `group` is "optimizer" for optimizer state."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    quantization: dict[str, Any] | None
+    nbytes: int
+    size: int
+    group: str | None = None
+    statistics: Statistics | None = None
+
+
+@dataclass(frozen=True)
+class LayerSummary:
+    """One layer: how deep it is nested, and how many numbers its own weights hold."""
+
+    name: str
+    class_name: str
+    depth: int
+    parameters: int
+
+
+@dataclass(frozen=True)
+class ModelSummary:
+    """What inspect() found. `parameters` counts numbers without the optimizer's; `oddities` are sentences."""
+
+    where: str
+    format: str
+    generated_by: str | None
+    converted_by: str | None
+    files: dict[str, int]
+    sidecars: list[str]
+    tensors: list[TensorSummary]
+    layers: list[LayerSummary]
+    ops: dict[str, int]
+    parameters: int
+    optimizer_parameters: int
+    nbytes: int
+    oddities: list[str] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain JSON values."""
+        plain = asdict(self)
+        for tensor, own in zip(plain["tensors"], self.tensors, strict=True):
+            tensor["shape"] = list(own.shape)
+            tensor["statistics"] = own.statistics._asdict() if own.statistics else None
+        return plain
+
+
+def inspect(source: Source, *, stats: bool = False, advance: Callable[[int], Any] | None = None) -> ModelSummary:
+    """Look at a model: tensors, shapes, dtypes, quantisation, layers, parameters, format, oddities.
+
+    Args:
+        source: a folder, the path of the JSON, a .zip, {file name: bytes}, or Artifacts.
+        stats: also read the numbers: min, mean, max, std and a histogram of every tensor.
+        advance: told the number of stored bytes of every tensor whose numbers were read.
+
+    Raises:
+        FilesError, ManifestError, WeightsLengthError, UnsupportedError: see tfjs_torch.errors.
+
+    Example:
+        >>> from tfjs_torch import inspect
+        >>> summary = inspect("samples/ml5-classifier")
+        >>> summary.parameters, [layer.class_name for layer in summary.layers]
+        (132, ['Dense', 'Dense'])
+    """
+    artifacts = read_artifacts(source)
+    tensors = list(_tensors(artifacts, stats, advance))
+    layers, ops, oddities = _topology(artifacts)
+    document = artifacts.model_json if artifacts.manifest.form == "model.json" else {}
+    return ModelSummary(
+        where=artifacts.where,
+        format=_format(artifacts),
+        generated_by=document.get("generatedBy"),
+        converted_by=document.get("convertedBy"),
+        files={shard.name: shard.nbytes for shards in artifacts.shards for shard in shards},
+        sidecars=list(artifacts.sidecars),
+        tensors=tensors,
+        layers=[LayerSummary(l.name, l.class_name, l.depth, _own_parameters(l, tensors)) for l in layers],
+        ops=ops,
+        parameters=sum(t.size for t in tensors if t.group != "optimizer"),
+        optimizer_parameters=sum(t.size for t in tensors if t.group == "optimizer"),
+        nbytes=sum(t.nbytes for t in tensors),
+        oddities=[*artifacts.notes, *oddities, *_file_oddities(artifacts), *_tensor_oddities(tensors)],
+    )
+
+
+def _tensors(artifacts: Artifacts, stats: bool, advance: Callable[[int], Any] | None) -> Iterator[TensorSummary]:
+    for specs, stream in groups_of(artifacts):
+        with stream:
+            for spec, (start, stop) in zip(specs, extents(specs, stream, artifacts.where), strict=True):
+                numbers = statistics(_runs(spec, stream, (start, stop))) if stats and spec.dtype != "string" else None
+                quantization = None
+                if spec.quantization:
+                    quantization = spec.quantization._asdict()
+                    if spec.stored == "float16":
+                        quantization = {"dtype": "float16"}
+                yield TensorSummary(
+                    spec.name, spec.shape, spec.dtype, quantization, stop - start, spec.size, spec.group, numbers
+                )
+                if advance:
+                    advance(stop - start)
+                stream.close_before(stop)
+
+
+def _runs(spec: WeightSpec, stream: Stream, extent: Extent) -> Callable[[], Iterator[Array]]:
+    dtype = np.dtype(NUMERIC[spec.dtype][0])
+    return lambda: (np.frombuffer(piece, dtype) for piece in decoded_pieces(spec, stream, *extent))
+
+
+def _format(artifacts: Artifacts) -> str:
+    manifest = artifacts.manifest
+    if manifest.form == "checkpoint":
+        return "deeplearn.js checkpoint"
+    if manifest.form == "list":
+        return "weights manifest (pre-1.0 or weights only)"
+    document = manifest.document
+    named = document.get("format")
+    topology = document.get("modelTopology")
+    if not isinstance(topology, dict):
+        return "weights only"
+    if "node" in topology:
+        return "graph-model" if named == "graph-model" else "graph-model (unnamed)"
+    return "layers-model" if named == "layers-model" else "layers-model (unnamed, as ml5 and old files have it)"
+
+
+def _topology(artifacts: Artifacts) -> tuple[list[LayerSpec], dict[str, int], list[str]]:
+    document = artifacts.model_json
+    topology = document.get("modelTopology") if artifacts.manifest.form == "model.json" else None
+    if topology is None:
+        return [], {}, []
+    try:
+        if isinstance(topology, dict) and "node" in topology:
+            return [], ops_of(topology), []
+        layers = layers_of(topology)
+    except TopologyError as error:
+        return [], {}, [str(error)]
+    keras3 = any("batch_shape" in layer.config or isinstance(layer.config.get("dtype"), dict) for layer in layers)
+    said = "written by Keras 3 (batch_shape, dtype policies): tf.js 4.22 refuses the topology; the weights are fine"
+    return layers, {}, [said] if keras3 else []
+
+
+def _own_parameters(layer: LayerSpec, tensors: list[TensorSummary]) -> int:
+    return sum(t.size for t in tensors if t.group != "optimizer" and t.name.rpartition("/")[0] == layer.name)
+
+
+def _file_oddities(artifacts: Artifacts) -> Iterator[str]:
+    sizes = [shard.nbytes for shards in artifacts.shards for shard in shards]
+    if artifacts.manifest.form != "checkpoint" and misread_by_tfjs(sizes):
+        yield "tf.js 4.22 reads zeros from files of these lengths (the last is larger than the others); convert it to mend it"
+    for shards in artifacts.shards:
+        for shard in shards:
+            if shard.nbytes > _FILE_LIMIT:
+                yield f"{shard.name}: {shard.nbytes} bytes; browsers take at most 2 GiB a file: convert with --shard-size 4MiB"
+    document = artifacts.model_json
+    if isinstance(document, dict) and set(document) == {"modelTopology", "weightsManifest"}:
+        if (
+            not any(name.endswith("_meta.json") for name in artifacts.sidecars)
+            and "metadata.json" not in artifacts.sidecars
+        ):
+            yield "no model_meta.json: if this is an ml5 neuralNetwork, ml5 cannot use it without; put it beside model.json"
+
+
+def _tensor_oddities(tensors: list[TensorSummary]) -> Iterator[str]:
+    colon = [t.name for t in tensors if re.search(r":\d+$", t.name)]
+    if colon:
+        yield f"{colon[0]}{_more(colon)}: names end in ':0', which tf.js does not match with layers; rename them"
+    high = [t.name for t in tensors if len(t.shape) > 6]
+    if high:
+        yield f"{high[0]}{_more(high)}: more than 6 dimensions, which tf.js' WebGL and WASM backends do not take"
+    if tensors and re.match(r"\s*[+-]?\d", tensors[0].name.rpartition("/")[2]):
+        yield f"{tensors[0].name}: the first name ends in a number, so tf.js matches all weights by index, not by name"
+    empty = [t.name for t in tensors if t.dtype == "string" and 0 in t.shape]
+    if empty:
+        yield f"{empty[0]}{_more(empty)}: an empty string tensor; the official Python reader misreads what follows it"
+    for tensor in tensors:
+        found = tensor.statistics
+        if found and (found.nan or found.infinite):
+            yield f"{tensor.name}: {found.nan} NaN and {found.infinite} infinite values; the model was trained too hard or damaged"
+        elif (
+            found
+            and found.std == 0
+            and tensor.size > 1
+            and found.max
+            and math.isfinite(found.max)
+            and len(tensor.shape) > 1
+        ):
+            yield f"{tensor.name}: all {tensor.size} values are {found.max:g}"
+
+
+def _more(names: list[str]) -> str:
+    return f" and {len(names) - 1} more" if len(names) > 1 else ""

@@ -1,0 +1,222 @@
+"""All tensors of a model at once, as numpy: decode by name, encode under a manifest. No torch here."""
+
+from __future__ import annotations
+
+import fnmatch
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from ._version import __version__
+from .artifacts import Artifacts
+from .codec import decode, extents
+from .encoder import Encoded, Stored, Tensor, encode_tensor, manifest_dtype
+from .errors import MismatchError, TfjsTorchWarning, UnsupportedError
+from .manifest import Manifest, WeightSpec, new_entry, parse_manifest
+from .quantization import Array
+from .saving import Files
+from .sharding import SINGLE_FILE
+from .shards import Stream
+
+Quantize: TypeAlias = "None | str | Sequence[str] | Mapping[str, bool | str | Sequence[str]]"
+Advance: TypeAlias = Callable[[int], Any]
+
+_STORAGES = ("uint8", "uint16", "float16", "float32")
+
+
+def decode_all(groups: Sequence[tuple[Sequence[WeightSpec], Stream]], where: str) -> Iterator[tuple[WeightSpec, Array]]:
+    """Every tensor of every group. All lengths of all groups are checked before the first is decoded."""
+    for specs, stream in groups:
+        with stream:
+            extents(specs, stream, where)
+    for specs, stream in groups:
+        with stream:
+            yield from zip(specs, decode(specs, stream, where), strict=True)
+
+
+def groups_of(artifacts: Artifacts) -> list[tuple[Sequence[WeightSpec], Stream]]:
+    return [(g.specs, stream) for g, stream in zip(artifacts.manifest.groups, artifacts.streams(), strict=True)]
+
+
+def stored_bytes(artifacts: Artifacts) -> dict[str, Stored]:
+    """Where the bytes of every tensor lie in a template, {} when its weight files were not given."""
+    if not artifacts.shards:
+        return {}
+    found: dict[str, Stored] = {}
+    for specs, stream in groups_of(artifacts):
+        with stream:
+            places = extents(specs, stream, artifacts.where)
+        found.update((spec.name, Stored(stream, place)) for spec, place in zip(specs, places, strict=True))
+    return found
+
+
+@dataclass
+class Encoding:
+    """All tensors, ready to be written: nothing can go wrong any more but the writing itself."""
+
+    groups: list[list[Encoded]]
+    quantization: dict[str, dict[str, Any] | None] = field(default_factory=dict)
+
+    @property
+    def totals(self) -> list[int]:
+        return [sum(tensor.nbytes for tensor in group) for group in self.groups]
+
+    def pieces(self, advance: Advance | None = None) -> Iterator[Any]:
+        for group in self.groups:
+            for tensor in group:
+                for piece in tensor.pieces():
+                    yield piece
+                    if advance:
+                        advance(memoryview(piece).nbytes)
+
+
+def encode_all(
+    manifest: Manifest,
+    tensors: Mapping[str, Tensor],
+    quantize: Quantize = None,
+    stored: Mapping[str, Stored] | None = None,
+) -> Encoding:
+    """Fit tensors under a manifest, checking names, shapes, dtypes and values of all before any is written.
+
+    Raises:
+        MismatchError: names, shapes or values do not fit.
+    """
+    specs = manifest.specs
+    _match_names([spec.name for spec in specs], tensors)
+    storage = _storages(quantize, specs)
+    if manifest.form == "checkpoint" and storage:
+        raise UnsupportedError("quantize", "deeplearn.js checkpoints are float32 only; save without quantize")
+    entries = _raw_entries(manifest)
+    encoding = Encoding([])
+    for group in manifest.groups:
+        encoded = []
+        for spec in group.specs:
+            tensor = encode_tensor(
+                spec,
+                tensors[spec.name],
+                quantize_to=storage.get(spec.name),
+                stored=(stored or {}).get(spec.name),
+                entry=entries.get(spec.name) if spec.quantization else None,
+            )
+            if tensor.changed:
+                encoding.quantization[spec.name] = tensor.quantization
+            encoded.append(tensor)
+        encoding.groups.append(encoded)
+    return encoding
+
+
+def new_manifest(tensors: Mapping[str, Tensor]) -> Manifest:
+    """A manifest for tensors without a template: one group, one file, dtypes that tf.js loads.
+
+    Raises:
+        UnsupportedError: a dtype that tf.js cannot load.
+    """
+    entries = []
+    for name, tensor in tensors.items():
+        entry = new_entry(name, [int(size) for size in tensor.shape], manifest_dtype(tensor, name))
+        if entry["dtype"] == "string" and 0 in entry["shape"]:
+            raise UnsupportedError(
+                name, "a string tensor without elements makes the official reader misread what follows"
+            )
+        entries.append(entry)
+    return parse_manifest([{"paths": [SINGLE_FILE] if entries else [], "weights": entries}], "state_dict")
+
+
+Encode: TypeAlias = "Callable[[Manifest, Mapping[str, Tensor], Quantize, Mapping[str, Stored]], Encoding]"
+
+
+def encode_files(
+    tensors: Mapping[str, Tensor],
+    like: Artifacts | None,
+    quantize: Quantize = None,
+    shard_bytes: int | None = None,
+    json_name: str | None = None,
+    encode: Encode = encode_all,
+    advance: Advance | None = None,
+) -> Files:
+    """(name, buffers) of a model's files, the JSON last; everything is checked before the first buffer.
+
+    Args:
+        tensors: the values.
+        like: the template; None makes a model.json without topology.
+        json_name: another name for the JSON.
+        encode: how tensors become bytes (see engines).
+        advance: told the number of bytes after each piece.
+    """
+    artifacts = like or Artifacts("model.json", b"", _weights_only(new_manifest(tensors)), ())
+    if json_name:
+        artifacts = artifacts.renamed(json_name)
+    encoding = encode(artifacts.manifest, tensors, quantize, stored_bytes(artifacts))
+    return artifacts.files_with(encoding.quantization, encoding.pieces(advance), encoding.totals, shard_bytes)
+
+
+def _weights_only(manifest: Manifest) -> Manifest:
+    document = {
+        "format": "weights",  # no tf.js loader looks at it; neither of the two model formats would be true
+        "generatedBy": f"tfjs_torch {__version__}",
+        "convertedBy": None,
+        "weightsManifest": manifest.document,
+    }
+    return parse_manifest(document, "state_dict")
+
+
+def _match_names(expected: Sequence[str], tensors: Mapping[str, Any]) -> None:
+    names = set(expected)
+    missing = [name for name in expected if name not in tensors]
+    unexpected = [name for name in tensors if name not in names]
+    if missing or unexpected:
+        said = [
+            f"{what} key(s) in state_dict: {', '.join(f'{str(k)!r}' for k in keys[:20])}{' ...' if len(keys) > 20 else ''}."
+            for what, keys in (("Missing", missing), ("Unexpected", unexpected))
+            if keys
+        ]
+        raise MismatchError("state_dict", f"the manifest's {len(expected)} tensors expected. {' '.join(said)}")
+
+
+def _storages(quantize: Quantize, specs: Sequence[WeightSpec]) -> dict[str, str]:
+    """{tensor name: storage dtype} of the float32 tensors that `quantize` names."""
+    names = [spec.name for spec in specs if spec.dtype == "float32"]
+    chosen: dict[str, str] = {}
+    rules = _rules(quantize)
+    for storage, pattern in rules:
+        matched = [name for name in names if pattern is None or fnmatch.fnmatchcase(name, pattern)]
+        if pattern is not None and not matched:
+            warnings.warn(f"quantize: no float32 tensor matches {pattern!r}", TfjsTorchWarning, stacklevel=2)
+        for name in matched:
+            if pattern is not None and chosen.get(name, storage) != storage:
+                raise MismatchError(name, f"one quantisation expected, found {chosen[name]} and {storage}")
+            chosen.setdefault(name, storage)
+    return chosen
+
+
+def _rules(quantize: Quantize) -> list[tuple[str, str | None]]:
+    """(storage, pattern) pairs, those for everything that is left (pattern None) last."""
+    if quantize is None:
+        return []
+    rules: list[tuple[str, str | None]] = []
+    if isinstance(quantize, Mapping):
+        for storage, patterns in quantize.items():
+            if isinstance(patterns, bool):
+                rules += [(storage, None)] if patterns else []
+            else:
+                rules += [(storage, p) for p in ([patterns] if isinstance(patterns, str) else patterns)]
+    else:
+        for rule in [quantize] if isinstance(quantize, str) else quantize:
+            storage, _, pattern = rule.partition(":")
+            rules.append((storage, pattern or None))
+    for storage, _ in rules:
+        if storage not in _STORAGES:
+            raise MismatchError("quantize", f"one of {', '.join(_STORAGES)} expected, found {storage!r}")
+    if sum(pattern is None for _, pattern in rules) > 1:
+        raise MismatchError("quantize", "one dtype for all remaining tensors expected, found several")
+    return sorted(rules, key=lambda rule: rule[1] is None)
+
+
+def _raw_entries(manifest: Manifest) -> dict[str, Any]:
+    if manifest.form == "checkpoint":
+        return {}
+    groups = (
+        manifest.document["weightsManifest"] if manifest.form == "model.json" and manifest.groups else manifest.document
+    )
+    return {entry["name"]: entry for group in groups if manifest.groups for entry in group["weights"]}

@@ -1,0 +1,287 @@
+"""TensorFlow.js weights <-> torch state_dict: in memory and on disk. torch is imported here first."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from torch.utils.weak import WeakIdKeyDictionary
+
+from . import engines
+from .artifacts import Source, read_artifacts, target_of, template
+from .codec import extents
+from .encoder import Stored
+from .errors import MismatchError, UnsupportedError
+from .given import given_groups, given_manifest
+from .manifest import Manifest, WeightSpec
+from .quantization import Array, is_ambiguous
+from .saving import Files, write_files
+from .shards import MemoryShard, Stream
+from .tensors import Quantize, encode_all, encode_files, groups_of, new_manifest
+
+StateDict: TypeAlias = "dict[str, Any]"
+
+_TORCH_TO_NUMPY = {
+    torch.float32: "float32", torch.float64: "float64", torch.float16: "float16", torch.bfloat16: "float32",
+    torch.int8: "int8", torch.int16: "int16", torch.int32: "int32", torch.int64: "int64",
+    torch.uint8: "uint8", torch.uint16: "uint16", torch.uint32: "uint32", torch.uint64: "uint64",
+    torch.bool: "bool", torch.complex64: "complex64", torch.complex128: "complex128",
+}  # fmt: skip
+
+# The stored bytes of tensors whose values do not tell them (several codes mean one number, a bool byte
+# is neither 0 nor 1). They are written again while the values are the same; forgotten with the tensor.
+_remembered = WeakIdKeyDictionary()
+
+
+def tfjs_to_torch(
+    manifest: Any,
+    bin: Any,
+    *,
+    layout: str = "tfjs",
+    device: torch.device | str | None = None,
+    engine: str = "tfjs_torch",
+) -> StateDict:
+    """Weights of a TensorFlow.js model as a dict of torch tensors, bit-identical to what tf.js reads.
+
+    Args:
+        manifest: a parsed model.json (dict), its weightsManifest (list), JSON text or bytes, or a path to the JSON.
+        bin: the weight bytes: bytes-like, a list of shards in manifest order, {path: bytes}, path(s), or the
+            folder they lie in. Files are mapped copy-on-write; bytes are copied.
+        layout: "tfjs": names, shapes and dtypes exactly as in the manifest (a Dense kernel is [in, out]).
+        device: where the tensors go; None is the CPU.
+        engine: "tensorflowjs" decodes with the official package (extra `tensorflowjs`).
+
+    Returns:
+        {name: tensor} in the manifest's order. float32, int32, bool, complex64 (also float16, uint8, uint16 where
+        they are stored unquantised); quantised tensors come dequantised. Every tensor is writable and has memory
+        of its own. String tensors cannot be torch tensors: they are numpy object arrays of bytes.
+
+    Raises:
+        ManifestError, WeightsLengthError, FilesError, UnsupportedError, MismatchError: see tfjs_torch.errors.
+
+    The format: weightsManifest in tfjs-core/src/io/types.ts, decodeWeights in tfjs-core/src/io/io_utils.ts.
+
+    Example:
+        >>> from tfjs_torch import tfjs_to_torch
+        >>> entry = {"name": "dense/bias", "shape": [2], "dtype": "float32"}
+        >>> tfjs_to_torch([{"paths": ["w.bin"], "weights": [entry]}], bytes.fromhex("0000803f00000040"))
+        {'dense/bias': tensor([1., 2.])}
+    """
+    _check_layout(layout)
+    parsed = given_manifest(manifest)
+    return _to_torch(given_groups(parsed, bin), device, engine)
+
+
+def torch_to_tfjs(
+    state_dict: Mapping[str, Any],
+    manifest: Any = None,
+    *,
+    quantize: Quantize = None,
+    layout: str = "tfjs",
+) -> tuple[Any, bytes]:
+    """The way back: the manifest, and all weight bytes in its order (tf.js' own `weightData`).
+
+    `torch_to_tfjs(tfjs_to_torch(m, b), m) == (m, b)`, bit for bit, quantised models too.
+
+    Args:
+        state_dict: {name: tensor}; torch tensors on any device, numpy arrays, and object arrays of bytes for strings.
+        manifest: what to write under, in any form that tfjs_to_torch takes; None makes a new list. Dtype, order
+            and unknown keys of every entry stay. A quantised entry keeps its scale and min when they reproduce
+            the tensor exactly; else it is quantised afresh and the returned manifest says so.
+        quantize: None, "uint8", "uint16" or "float16" for all float32 tensors, "uint8:conv*" for those of a
+            glob (a list of such, or {dtype: True | glob | [globs]}); "float32" stores plainly.
+        layout: the layout of the state_dict, see tfjs_to_torch.
+
+    Returns:
+        (manifest, bytes). The manifest has the form it was given in (the very object when nothing changed).
+
+    Raises:
+        MismatchError: missing or unexpected keys, a wrong shape, or a value that the entry's dtype cannot hold
+            (float64 is rounded to float32; integers are range-checked).
+
+    Example:
+        >>> import torch
+        >>> from tfjs_torch import torch_to_tfjs
+        >>> manifest, data = torch_to_tfjs({"dense/bias": torch.tensor([1.0, 2.0])})
+        >>> manifest[0]["weights"], data.hex()
+        ([{'name': 'dense/bias', 'shape': [2], 'dtype': 'float32'}], '0000803f00000040')
+    """
+    _check_layout(layout)
+    tensors = as_tensors(state_dict)
+    parsed = new_manifest(tensors) if manifest is None else given_manifest(manifest)
+    encoding = encode_all(parsed, tensors, quantize, _recall(state_dict, parsed))
+    return parsed.changed(encoding.quantization), b"".join(encoding.pieces())
+
+
+def load_file(
+    path: Source,
+    *,
+    layout: str = "tfjs",
+    device: torch.device | str = "cpu",
+    engine: str = "tfjs_torch",
+) -> StateDict:
+    """tfjs_to_torch for a model on disk: a folder, the path of its model.json, or a .zip.
+
+    Weight files are mapped copy-on-write: opening takes milliseconds whatever the size, pages are read when
+    they are touched, and changing a tensor never changes the file. Do not overwrite the file in place while
+    its tensors are in use (save_file does not: it writes a new one and renames it).
+
+    Returns and raises: see tfjs_to_torch.
+
+    Example:
+        >>> from tfjs_torch import load_file
+        >>> {name: tuple(tensor.shape) for name, tensor in load_file("samples/ml5-classifier").items()}
+        {'dense_Dense1/kernel': (3, 16), 'dense_Dense1/bias': (16,), 'dense_Dense2/kernel': (16, 4), 'dense_Dense2/bias': (4,)}
+    """
+    _check_layout(layout)
+    artifacts = read_artifacts(path)
+    return _to_torch(groups_of(artifacts), device, engine, artifacts.where)
+
+
+def save_file(
+    state_dict: Mapping[str, Any],
+    path: str | os.PathLike[str],
+    *,
+    like: Any = None,
+    quantize: Quantize = None,
+    shard_bytes: int | None = None,
+    layout: str = "tfjs",
+    engine: str = "tfjs_torch",
+) -> None:
+    """torch_to_tfjs onto disk: model.json, weights and sidecars, complete or not at all.
+
+    Args:
+        state_dict: see torch_to_tfjs.
+        path: a folder (made if missing), a .zip, or the path of the JSON in its folder. Existing files of the
+            same names are replaced, model.json last.
+        like: the model to write like (a path, a parsed model.json or manifest, or Artifacts): file names, paths,
+            groups, shard cuts, key order and unknown keys stay, model_meta.json and metadata.json travel along.
+            None writes model.json (weights only) and model.weights.bin.
+        quantize: see torch_to_tfjs.
+        shard_bytes: cut the weights into files of this many bytes. Leave it out for ml5, whose file picker
+            takes exactly one .bin.
+        layout: see tfjs_to_torch.
+        engine: "tensorflowjs" encodes with the official package (extra `tensorflowjs`).
+
+    Raises:
+        MismatchError: see torch_to_tfjs. FilesError: the place cannot be written.
+
+    A layout of files that tf.js 4.22 would silently misread is never written (see sharding.misread_by_tfjs).
+
+    Example:
+        >>> import tempfile, torch
+        >>> from tfjs_torch import load_file, save_file
+        >>> state_dict = load_file("samples/ml5-classifier")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save_file({k: v * 0.5 for k, v in state_dict.items()}, folder, like="samples/ml5-classifier")
+        ...     torch.equal(load_file(folder)["dense_Dense2/bias"], state_dict["dense_Dense2/bias"] * 0.5)
+        True
+    """
+    _check_layout(layout)
+    folder, json_name = target_of(path)
+    encode = engines.find(engine).encode
+    files = encode_files(as_tensors(state_dict), template(like), quantize, shard_bytes, json_name, encode)
+    write_files(folder, files)
+
+
+def as_tensors(state_dict: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a state_dict as the encoder wants them, names checked.
+
+    Raises:
+        MismatchError: a name that is no string, or a value that is no dense tensor.
+    """
+    tensors: dict[str, Any] = {}
+    for name, value in state_dict.items():
+        if not isinstance(name, str):
+            raise MismatchError("state_dict", f"names that are strings expected, found {name!r}")
+        if isinstance(value, torch.Tensor):
+            tensors[name] = TorchTensor(name, value)
+        elif isinstance(value, (np.ndarray, np.generic)):
+            tensors[name] = np.asarray(value)
+        else:
+            raise MismatchError(name, f"a torch tensor or numpy array expected, found {type(value).__name__}")
+    return tensors
+
+
+class TorchTensor:
+    """A torch tensor as the encoder sees it: numpy shape and dtype now, the values when they are written."""
+
+    def __init__(self, name: str, tensor: torch.Tensor) -> None:
+        if tensor.layout is not torch.strided or tensor.is_meta or tensor.is_quantized:
+            raise MismatchError(
+                name, f"a dense tensor with values expected, found layout {tensor.layout} on {tensor.device}"
+            )
+        if tensor.dtype not in _TORCH_TO_NUMPY:
+            raise UnsupportedError(name, f"a dtype that numpy has expected, found {tensor.dtype}; cast it first")
+        self.shape = tuple(tensor.shape)
+        self.dtype = np.dtype(_TORCH_TO_NUMPY[tensor.dtype])
+        self._tensor = tensor
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Array:
+        tensor = self._tensor.detach().resolve_conj().resolve_neg().cpu()
+        array: Array = (tensor.float() if tensor.dtype is torch.bfloat16 else tensor).numpy()
+        return array if dtype is None else array.astype(dtype)
+
+
+def _to_torch(
+    groups: Sequence[tuple[Sequence[WeightSpec], Stream]],
+    device: torch.device | str | None,
+    engine: str,
+    where: str = "weights",
+) -> StateDict:
+    state_dict: StateDict = {}
+    for spec, array in engines.find(engine).decode(groups, where):
+        if spec.dtype == "string":
+            state_dict[spec.name] = array
+            continue
+        tensor = torch.from_numpy(array)
+        if device is not None and str(device) != "cpu":
+            tensor = tensor.to(device)
+        state_dict[spec.name] = tensor
+    _remember(groups, state_dict)
+    return state_dict
+
+
+def _remember(groups: Sequence[tuple[Sequence[WeightSpec], Stream]], state_dict: StateDict) -> None:
+    for specs, stream in groups:
+        if not any(_tells_little(spec) for spec in specs):
+            continue
+        with stream:
+            for spec, (start, stop) in zip(specs, extents(specs, stream), strict=True):
+                if not _tells_little(spec):
+                    continue
+                raw = np.empty(stop - start, np.uint8)
+                stream.read(start, raw)
+                if spec.quantization or (raw.size and raw.max() > 1):
+                    _remembered[state_dict[spec.name]] = (spec[:5], raw)
+
+
+def _tells_little(spec: WeightSpec) -> bool:
+    """Whether several stored bytes may mean the same value."""
+    if not spec.size:
+        return False
+    return is_ambiguous(spec.quantization, spec.dtype) if spec.quantization else spec.dtype == "bool"
+
+
+def _recall(state_dict: Mapping[str, Any], manifest: Manifest) -> dict[str, Stored]:
+    found: dict[str, Stored] = {}
+    if not len(_remembered):
+        return found
+    for spec in manifest.specs:
+        known = _remembered.get(state_dict.get(spec.name))
+        if known is not None and known[0] == spec[:5]:
+            found[spec.name] = Stored(Stream([MemoryShard(spec.name, known[1])]), (0, known[1].size))
+    return found
+
+
+def _check_layout(layout: str) -> None:
+    if layout == "torch":
+        raise UnsupportedError(
+            'layout="torch"', 'layout="tfjs" expected; names and layouts of torch modules come later'
+        )
+    if layout != "tfjs":
+        raise MismatchError("layout", f'"tfjs" expected, found {layout!r}')
