@@ -222,7 +222,7 @@ def _find_shards(files: SourceFiles, manifest: Manifest) -> tuple[tuple[tuple[Sh
         if other is None:
             raise _missing(files, sorted(missing))
         found[path] = other
-        note = f"{files.where}: the manifest names {path!r}, which is not there; took {other.name!r}, the only file of its length"
+        note = f"{files.where}: {path!r} of the manifest is not there; took {other.name!r}, the only file of its length"
         warnings.warn(note, TfjsTorchWarning, stacklevel=2)
         notes.append(note)
     return tuple(tuple(found[path] for path in group.paths) for group in manifest.groups), tuple(notes)

@@ -215,7 +215,7 @@ class _Values:
             if beyond.size:
                 raise MismatchError(
                     self.spec.name,
-                    f"values within ±65504 expected for float16, found {run[beyond[0]]!s}; use uint16 or no quantisation",
+                    f"values within ±65504 expected for float16, found {run[beyond[0]]!s}; use uint16 instead",
                 )
 
 
@@ -241,6 +241,6 @@ def cast(run: Array, dtype: np.dtype[Any], name: str, start: int = 0) -> Array:
         at = int(np.argmin(kept))
         raise MismatchError(
             name,
-            f"values that {dtype.name} can hold expected, found {run.dtype.name} {run[at]!s} at flat index {start + at}",
+            f"values that {dtype.name} holds expected, found {run.dtype.name} {run[at]!s} at flat index {start + at}",
         )
     return new

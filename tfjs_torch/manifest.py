@@ -31,7 +31,7 @@ NUMERIC: Final[dict[str, tuple[str, int]]] = {
 TFJS_DTYPES: Final = ("float32", "int32", "bool", "string", "complex64")  # what tf.js itself reads
 QUANTIZED: Final = {"uint8": ("float32", "int32"), "uint16": ("float32", "int32"), "float16": ("float32",)}
 _VALID_ELSEWHERE: Final = frozenset(
-    "int8 int16 int64 uint32 uint64 float64 bfloat16 complex128 qint8 quint8 qint32".split()
+    ["int8", "int16", "int64", "uint32", "uint64", "float64", "bfloat16", "complex128", "qint8", "quint8", "qint32"]
 )
 _MAX_BYTES: Final = 2**63 - 1
 _MAX_RANK: Final = 32
@@ -207,6 +207,8 @@ def _spec(raw: Any, where: str, refused: list[tuple[str, str]]) -> WeightSpec:
         raise ManifestError(where, f'a string under "name" expected, found {_kind(name)}')
     shape = _shape(raw.get("shape"), where, name)
     dtype = raw.get("dtype")
+    if not isinstance(dtype, str):
+        raise ManifestError(f"{where} {name!r}", f'a string under "dtype" expected, found {_kind(dtype)}')
     if dtype not in TFJS_DTYPES:
         refused.append((_check_foreign_dtype(dtype, where, name), name))
     quantization = _quantization(raw, dtype, where, name, refused) if "quantization" in raw else None
@@ -232,9 +234,7 @@ def _shape(raw: Any, where: str, name: str) -> tuple[int, ...]:
     return tuple(dims)
 
 
-def _check_foreign_dtype(dtype: Any, where: str, name: str) -> str:
-    if not isinstance(dtype, str):
-        raise ManifestError(f"{where} {name!r}", f'a string under "dtype" expected, found {_kind(dtype)}')
+def _check_foreign_dtype(dtype: str, where: str, name: str) -> str:
     if dtype in NUMERIC:
         what = f'dtype "{dtype}" stored unquantised, which tf.js refuses to load'
         return what + ('; quantize="float16" stores it so that tf.js reads it' if dtype == "float16" else "")

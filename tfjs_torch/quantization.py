@@ -50,7 +50,7 @@ def dequantize(codes: Array, quantization: Quantization, out: Array) -> None:
             floor = np.floor(values)  # Math.round; not floor(x + 0.5), which is off by one just under a half
             floor += (values - floor) >= 0.5
             values = floor
-            if not (-(2.0**31) <= values.min() and values.max() < 2.0**31):
+            if not (values.min() >= -(2.0**31) and values.max() < 2.0**31):
                 values = _wrap(values)
         with np.errstate(over="ignore"):  # tf.js overflows to Infinity in silence, too
             out[start : start + CHUNK] = values
@@ -58,10 +58,7 @@ def dequantize(codes: Array, quantization: Quantization, out: Array) -> None:
 
 def requantize(values: Array, quantization: Quantization) -> Array | None:
     """The codes that dequantise to exactly `values` (float32 or int32, 1-D), or None when there are none."""
-    if quantization.dtype == "float16":
-        codes = narrow(values)
-    else:
-        codes = _nearest_codes(values, quantization)
+    codes = quantize(values, quantization)
     again = np.empty_like(values)
     dequantize(codes, quantization, again)
     wrong = np.flatnonzero(_bits(again) != _bits(values))

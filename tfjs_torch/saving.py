@@ -13,11 +13,11 @@ import secrets
 import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO, Any, Final
 
 from .errors import FilesError
 
-_ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # fixed: the same model gives the same zip
+ZIP_TIME: Final = (1980, 1, 1, 0, 0, 0)  # fixed: the same model gives the same zip
 _BUFFER = 1 << 20
 
 _LEADS_OUT = re.compile(r"^/|^[A-Za-z]:|://|[\\\0]")  # absolute, drive, URL, Windows separator, NUL
@@ -38,7 +38,8 @@ def write_files(target: str | os.PathLike[str], files: Files) -> None:
     path = Path(target)
     try:
         if is_zip_path(path):
-            _write_zip(path, _each_once(files, path))
+            with replacing(path) as file:
+                write_zip_stream(file, _each_once(files, path))
         else:
             _write_folder(path, _each_once(files, path))
     except OSError as error:
@@ -46,16 +47,28 @@ def write_files(target: str | os.PathLike[str], files: Files) -> None:
         raise FilesError(where, f"a place to write to expected, found: {error.strerror or error}") from error
 
 
-def write_file(target: Path, pieces: Iterable[Any]) -> None:
-    """One file, complete or not at all (see write_files)."""
-    write_files(target.parent, [(target.name, pieces)])
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """A file that appears under `path` when the block ends well, and not at all when it does not.
+
+    Raises:
+        FilesError: the place cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _temporary(path) as (file, temporary):
+            yield file
+        _rename([(temporary, path)])
+    except OSError as error:
+        where = str(error.filename or path)
+        raise FilesError(where, f"a place to write to expected, found: {error.strerror or error}") from error
 
 
 def write_zip_stream(stream: IO[bytes], files: Files) -> None:
     """Write a zip into an open binary stream: JSON deflated, weights stored (they hardly shrink)."""
     with zipfile.ZipFile(stream, "w") as archive:
         for name, pieces in files:
-            info = zipfile.ZipInfo(inside(name), _ZIP_TIME)
+            info = zipfile.ZipInfo(inside(name), ZIP_TIME)
             info.compress_type = zipfile.ZIP_DEFLATED if name.endswith(".json") else zipfile.ZIP_STORED
             info.external_attr = 0o644 << 16
             with archive.open(info, "w", force_zip64=True) as file:
@@ -132,24 +145,16 @@ def _write_folder(folder: Path, files: Files) -> None:
 
 
 def _rename(finished: list[tuple[Path, Path]]) -> None:
-    for _, path in finished:
-        if path.is_dir():
-            raise IsADirectoryError(21, "a folder of that name is in the way", str(path))
-    while finished:
-        temporary, path = finished[0]
-        os.replace(temporary, path)
-        finished.pop(0)
-
-
-def _write_zip(path: Path, files: Files) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with _temporary(path) as (file, temporary):
-        write_zip_stream(file, files)
     try:
-        _rename([(temporary, path)])
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+        for _, path in finished:
+            if path.is_dir():
+                raise IsADirectoryError(21, "a folder of that name is in the way", str(path))
+        while finished:
+            os.replace(*finished[0])
+            finished.pop(0)
+    finally:
+        for temporary, _ in finished:
+            temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -63,8 +63,8 @@ def cut_groups(
     if misread_by_tfjs([cut.nbytes for cut in files]) or len(set(names)) < len(names):
         merged = f"equal shards of {shard_bytes} bytes" if shard_bytes else f"one file, {SINGLE_FILE}"
         warnings.warn(
-            f"{where}: tf.js 4.22 would misread files of {[cut.nbytes for cut in files][:8]} bytes, or two entries share "
-            f"one file; all weights are written as {merged}",
+            f"{where}: tf.js 4.22 would misread files of {[cut.nbytes for cut in files][:8]} bytes, or two entries "
+            f"share one file; all weights are written as {merged}",
             TfjsTorchWarning,
             stacklevel=2,
         )
@@ -74,7 +74,7 @@ def cut_groups(
 
 def split(pieces: Iterable[Any], cuts: Sequence[Cut]) -> Iterator[tuple[str, Iterator[Any]]]:
     """Deal a stream of buffers out to files of the given lengths: (path, its buffers). Read them in order."""
-    source = (view.cast("B") for view in map(memoryview, pieces) if view.nbytes)
+    source = (memoryview(piece).cast("B") for piece in pieces if memoryview(piece).nbytes)
     left: list[memoryview] = []
 
     def take(nbytes: int) -> Iterator[memoryview]:

@@ -85,7 +85,7 @@ class FileShard:
             if self._file is None:
                 self._file = self._open()
             self._file.seek(start)
-            view = memoryview(out)
+            view = memoryview(out.data)
             while view:
                 count = self._file.readinto(view)
                 if not count:

@@ -56,7 +56,8 @@ class FolderFiles:
     def text(self, name: str) -> bytes:
         path = self.folder / name  # the JSON itself: the user may well point at a link
         try:
-            return _limited(path.stat().st_size, self.describe(name)) or path.read_bytes()
+            _limit(path.stat().st_size, self.describe(name))
+            return path.read_bytes()
         except OSError as error:
             raise FilesError(str(path), f"a readable file expected, found {error.strerror}") from None
 
@@ -93,7 +94,8 @@ class MemoryFiles:
 
     def text(self, name: str) -> bytes:
         data = self._files[inside(name, self.where)]
-        return _limited(len(data), name) or bytes(data)
+        _limit(len(data), name)
+        return bytes(data)
 
     def describe(self, name: str) -> str:
         return name
@@ -116,7 +118,8 @@ class ZipFiles:
             if name in self._members:
                 raise FilesError(where, f"each file once expected, found {name!r} twice")
             self._members[name] = member
-        self._refuse_bomb(archive)
+        packed = archive.stat().st_size if isinstance(archive, Path) else archive.seek(0, io.SEEK_END)
+        refuse_bomb(self._members.values(), packed, where)
 
     def names(self) -> list[str]:
         return list(self._members)
@@ -129,20 +132,11 @@ class ZipFiles:
 
     def text(self, name: str) -> bytes:
         member = self._members[inside(name, self.where)]
-        return _limited(member.file_size, self.describe(name)) or read_member(self._zip, member, self.where)
+        _limit(member.file_size, self.describe(name))
+        return read_member(self._zip, member, self.where)
 
     def describe(self, name: str) -> str:
         return f"{self.where}/{name}"
-
-    def _refuse_bomb(self, archive: Path | IO[bytes]) -> None:
-        packed = archive.stat().st_size if isinstance(archive, Path) else archive.seek(0, io.SEEK_END)
-        unpacked = sum(member.file_size for member in self._members.values())
-        if unpacked > max(ZIP_HARMLESS, ZIP_RATIO * packed):
-            raise FilesError(
-                self.where,
-                f"at most {ZIP_RATIO} times the zip's {packed} bytes expected, found a claim of {unpacked}; "
-                "if it is a real model, unzip it and give the folder",
-            )
 
 
 class ZipShard(MemoryShard):
@@ -165,6 +159,21 @@ class ZipShard(MemoryShard):
         self._unpacked = None
 
 
+def refuse_bomb(members: Iterable[zipfile.ZipInfo], packed: int, where: str) -> None:
+    """Refuse a zip that claims to unpack to far more than it is.
+
+    Raises:
+        FilesError: more than ZIP_RATIO times as much, and enough to hurt.
+    """
+    unpacked = sum(member.file_size for member in members)
+    if unpacked > max(ZIP_HARMLESS, ZIP_RATIO * packed):
+        raise FilesError(
+            where,
+            f"at most {ZIP_RATIO} times the zip's {packed} bytes expected, found a claim of {unpacked}; "
+            "if it is a real model, unzip it and give the folder",
+        )
+
+
 def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, where: str) -> bytes:
     """Unpack one file, never more than it claims to be."""
     try:
@@ -177,7 +186,7 @@ def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, where: str) -
     return data
 
 
-def _limited(size: int, where: str) -> None:
+def _limit(size: int, where: str) -> None:
     if size > JSON_LIMIT:
         raise FilesError(where, f"a JSON of at most {JSON_LIMIT} bytes expected, found {size}")
 

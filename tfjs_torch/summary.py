@@ -104,7 +104,7 @@ def inspect(source: Source, *, stats: bool = False, advance: Callable[[int], Any
         files={shard.name: shard.nbytes for shards in artifacts.shards for shard in shards},
         sidecars=list(artifacts.sidecars),
         tensors=tensors,
-        layers=[LayerSummary(l.name, l.class_name, l.depth, _own_parameters(l, tensors)) for l in layers],
+        layers=[LayerSummary(x.name, x.class_name, x.depth, _own_parameters(x, tensors)) for x in layers],
         ops=ops,
         parameters=sum(t.size for t in tensors if t.group != "optimizer"),
         optimizer_parameters=sum(t.size for t in tensors if t.group == "optimizer"),
@@ -175,18 +175,15 @@ def _own_parameters(layer: LayerSpec, tensors: list[TensorSummary]) -> int:
 def _file_oddities(artifacts: Artifacts) -> Iterator[str]:
     sizes = [shard.nbytes for shards in artifacts.shards for shard in shards]
     if artifacts.manifest.form != "checkpoint" and misread_by_tfjs(sizes):
-        yield "tf.js 4.22 reads zeros from files of these lengths (the last is larger than the others); convert it to mend it"
+        yield "tf.js 4.22 reads zeros from files of these lengths (the last is the largest); convert it to mend it"
     for shards in artifacts.shards:
         for shard in shards:
             if shard.nbytes > _FILE_LIMIT:
-                yield f"{shard.name}: {shard.nbytes} bytes; browsers take at most 2 GiB a file: convert with --shard-size 4MiB"
+                yield f"{shard.name}: browsers take at most 2 GiB a file, found {shard.nbytes}; use --shard-size 4MiB"
     document = artifacts.model_json
-    if isinstance(document, dict) and set(document) == {"modelTopology", "weightsManifest"}:
-        if (
-            not any(name.endswith("_meta.json") for name in artifacts.sidecars)
-            and "metadata.json" not in artifacts.sidecars
-        ):
-            yield "no model_meta.json: if this is an ml5 neuralNetwork, ml5 cannot use it without; put it beside model.json"
+    sidecars = [name for name in artifacts.sidecars if name.endswith("_meta.json") or name == "metadata.json"]
+    if isinstance(document, dict) and set(document) == {"modelTopology", "weightsManifest"} and not sidecars:
+        yield "no model_meta.json: ml5 cannot use a neuralNetwork without it; if it is one, put it beside model.json"
 
 
 def _tensor_oddities(tensors: list[TensorSummary]) -> Iterator[str]:
@@ -204,7 +201,7 @@ def _tensor_oddities(tensors: list[TensorSummary]) -> Iterator[str]:
     for tensor in tensors:
         found = tensor.statistics
         if found and (found.nan or found.infinite):
-            yield f"{tensor.name}: {found.nan} NaN and {found.infinite} infinite values; the model was trained too hard or damaged"
+            yield f"{tensor.name}: {found.nan} NaN and {found.infinite} infinite values; such a model predicts NaN"
         elif (
             found
             and found.std == 0

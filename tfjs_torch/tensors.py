@@ -8,18 +8,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from ._version import __version__
 from .artifacts import Artifacts
-from .codec import decode, extents
+from .codec import decode, decode_tensor, decoded_pieces, extents
 from .encoder import Encoded, Stored, Tensor, encode_tensor, manifest_dtype
 from .errors import MismatchError, TfjsTorchWarning, UnsupportedError
-from .manifest import Manifest, WeightSpec, new_entry, parse_manifest
+from .manifest import NUMERIC, Manifest, WeightSpec, new_entry, parse_manifest
 from .quantization import Array
 from .saving import Files
 from .sharding import SINGLE_FILE
-from .shards import Stream
+from .shards import Bytes, Stream
 
-Quantize: TypeAlias = "None | str | Sequence[str] | Mapping[str, bool | str | Sequence[str]]"
+Quantize: TypeAlias = "str | Sequence[str] | Mapping[str, bool | str | Sequence[str]] | None"
 Advance: TypeAlias = Callable[[int], Any]
 
 _STORAGES = ("uint8", "uint16", "float16", "float32")
@@ -49,6 +51,31 @@ def stored_bytes(artifacts: Artifacts) -> dict[str, Stored]:
             places = extents(specs, stream, artifacts.where)
         found.update((spec.name, Stored(stream, place)) for spec, place in zip(specs, places, strict=True))
     return found
+
+
+class StoredTensor:
+    """A tensor of a model that is decoded only when it is asked for: whole, or in bounded pieces."""
+
+    def __init__(self, spec: WeightSpec, stored: Stored) -> None:
+        self.shape = spec.shape
+        self.dtype = np.dtype(object if spec.dtype == "string" else NUMERIC[spec.dtype][0])
+        self._spec, self._stored = spec, stored
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Array:
+        with self._stored.stream as stream:
+            array = decode_tensor(self._spec, stream, *self._stored.extent)
+        return array if dtype is None else array.astype(dtype)
+
+    def pieces(self) -> Iterator[Bytes]:
+        """The decoded bytes in pieces that are valid until the next is asked for."""
+        with self._stored.stream as stream:
+            yield from decoded_pieces(self._spec, stream, *self._stored.extent)
+
+
+def stored_tensors(artifacts: Artifacts) -> dict[str, StoredTensor]:
+    """All tensors of a model, lengths checked, none decoded yet."""
+    places = stored_bytes(artifacts)
+    return {spec.name: StoredTensor(spec, places[spec.name]) for spec in artifacts.manifest.specs}
 
 
 @dataclass
@@ -167,7 +194,7 @@ def _match_names(expected: Sequence[str], tensors: Mapping[str, Any]) -> None:
     unexpected = [name for name in tensors if name not in names]
     if missing or unexpected:
         said = [
-            f"{what} key(s) in state_dict: {', '.join(f'{str(k)!r}' for k in keys[:20])}{' ...' if len(keys) > 20 else ''}."
+            f"{what} key(s) in state_dict: {', '.join(map(repr, keys[:20]))}{' ...' if len(keys) > 20 else ''}."
             for what, keys in (("Missing", missing), ("Unexpected", unexpected))
             if keys
         ]

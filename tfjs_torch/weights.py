@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -19,7 +18,7 @@ from .errors import MismatchError, UnsupportedError
 from .given import given_groups, given_manifest
 from .manifest import Manifest, WeightSpec
 from .quantization import Array, is_ambiguous
-from .saving import Files, write_files
+from .saving import write_files
 from .shards import MemoryShard, Stream
 from .tensors import Quantize, encode_all, encode_files, groups_of, new_manifest
 
@@ -134,8 +133,9 @@ def load_file(
 
     Example:
         >>> from tfjs_torch import load_file
-        >>> {name: tuple(tensor.shape) for name, tensor in load_file("samples/ml5-classifier").items()}
-        {'dense_Dense1/kernel': (3, 16), 'dense_Dense1/bias': (16,), 'dense_Dense2/kernel': (16, 4), 'dense_Dense2/bias': (4,)}
+        >>> state_dict = load_file("samples/ml5-classifier")
+        >>> list(state_dict), state_dict["dense_Dense1/kernel"].shape
+        (['dense_Dense1/kernel', 'dense_Dense1/bias', 'dense_Dense2/kernel', 'dense_Dense2/bias'], torch.Size([3, 16]))
     """
     _check_layout(layout)
     artifacts = read_artifacts(path)
@@ -272,7 +272,7 @@ def _recall(state_dict: Mapping[str, Any], manifest: Manifest) -> dict[str, Stor
     if not len(_remembered):
         return found
     for spec in manifest.specs:
-        known = _remembered.get(state_dict.get(spec.name))
+        known = _remembered.get(state_dict.get(spec.name))  # type: ignore[no-untyped-call]
         if known is not None and known[0] == spec[:5]:
             found[spec.name] = Stored(Stream([MemoryShard(spec.name, known[1])]), (0, known[1].size))
     return found

@@ -1,0 +1,74 @@
+"""The command line `tfjs-torch`: argv -> the library's calls.
+
+Errors are one line on stderr, exit status 2; never a traceback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from .._version import __version__
+from ..errors import TfjsTorchError, TfjsTorchWarning
+from . import converting, diffing, inspecting
+
+EXAMPLES = """examples:
+  tfjs-torch inspect my-model
+  tfjs-torch convert my-model weights.safetensors
+  tfjs-torch convert changed.safetensors out --like my-model
+  tfjs-torch diff my-model out
+
+Each command has its own --help with more.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit status (0 done, 1 `diff` found differences, 2 error)."""
+    parser = argparse.ArgumentParser(
+        prog="tfjs-torch",
+        description="TensorFlow.js and ml5.js weights <-> PyTorch.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"tfjs-torch {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for command in (inspecting, converting, diffing):
+        command.add_to(commands)
+    args = parser.parse_args(argv)
+    for stream in (sys.stdout, sys.stderr):  # a terminal without Unicode gets ? for the histogram, not an error
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("once", TfjsTorchWarning)
+            warnings.showwarning = _show_warning
+            status: int = args.run(args)
+            sys.stdout.flush()
+            return status
+    except TfjsTorchError as error:
+        return _fail(str(error))
+    except argparse.ArgumentTypeError as error:
+        return _fail(str(error))
+    except BrokenPipeError:  # the reader of our output has gone (| head)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        return _fail(f"{error.filename or 'file'}: {error.strerror or error}")
+    except MemoryError:
+        return _fail("not enough memory for this model; close other programs")
+    except KeyboardInterrupt:
+        return _fail("stopped; nothing was written", status=130)
+
+
+def _fail(message: str, status: int = 2) -> int:
+    print(f"tfjs-torch: {' '.join(message.split())}", file=sys.stderr)
+    return status
+
+
+def _show_warning(message: Any, category: Any, *_: Any, **__: Any) -> None:
+    if issubclass(category, TfjsTorchWarning):
+        print(f"note: {' '.join(str(message).split())}", file=sys.stderr)

@@ -1,0 +1,99 @@
+"""Any of the files that hold weights -> any other: models of tf.js, .safetensors, .npz, .pt."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .artifacts import Artifacts, read_artifacts, target_of, template
+from .containers import Advance, is_container, read_container, write_container
+from .encoder import Tensor
+from .errors import MismatchError
+from .saving import write_files
+from .tensors import Quantize, encode_files, stored_tensors
+
+
+class Converted(NamedTuple):
+    """What convert() did: how many tensors and numbers, and the files it wrote with their lengths."""
+
+    tensors: int
+    parameters: int
+    files: dict[str, int]
+
+
+def open_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], Artifacts | None]:
+    """The tensors of a model or a container, not read yet; and the model's files if it is one.
+
+    Raises:
+        FilesError and the other errors of tfjs_torch.errors.
+    """
+    if is_container(path):
+        return read_container(path), None
+    artifacts = read_artifacts(path)
+    return dict(stored_tensors(artifacts)), artifacts
+
+
+def stored_length(tensors: Mapping[str, Tensor]) -> int:
+    """Bytes of all tensors once decoded (strings not counted), for a progress bar."""
+    return sum(
+        int(np.prod(t.shape, dtype=np.int64)) * np.dtype(t.dtype).itemsize
+        for t in tensors.values()
+        if np.dtype(t.dtype).kind != "O"
+    )
+
+
+def convert(
+    tensors: Mapping[str, Tensor],
+    target: str | os.PathLike[str],
+    *,
+    like: Any = None,
+    quantize: Quantize = None,
+    shard_bytes: int | None = None,
+    dtype: str | None = None,
+    advance: Advance | None = None,
+) -> Converted:
+    """Write tensors to a model (folder, .zip or .json) or a container (.safetensors, .npz, .pt).
+
+    Args:
+        tensors: see open_tensors.
+        target: where to write; its ending tells the kind.
+        like: the template of a model, see save_file. For containers: not allowed.
+        quantize, shard_bytes: see save_file. For containers: not allowed.
+        dtype: cast floating tensors. Models: "float32" only, which undoes quantisation.
+        advance: told the number of bytes after each piece.
+
+    Raises:
+        MismatchError: options that do not go with the target, or tensors that do not fit.
+    """
+    parameters = sum(int(np.prod(t.shape, dtype=np.int64)) for t in tensors.values())
+    if is_container(target):
+        for option, given in (("--like", like), ("--quantize", quantize), ("--shard-size", shard_bytes)):
+            if given:
+                raise MismatchError(option, f"a folder, .json or .zip as target expected, found {os.fspath(target)}")
+        write_container(target, tensors, dtype, advance)
+        return Converted(len(tensors), parameters, {os.fspath(target): Path(target).stat().st_size})
+    if dtype not in (None, "float32"):
+        raise MismatchError(
+            "--dtype",
+            f"float32 expected for a tf.js model, found {dtype!r}; use --quantize float16, which tf.js reads",
+        )
+    if dtype and quantize:
+        raise MismatchError("--dtype", "either --dtype float32 or --quantize expected, found both")
+    folder, json_name = target_of(target)
+    files = encode_files(
+        tensors, template(like), "float32" if dtype else quantize, shard_bytes, json_name, advance=advance
+    )
+    written: dict[str, int] = {}
+    write_files(folder, ((name, _counted(name, pieces, written)) for name, pieces in files))
+    return Converted(len(tensors), parameters, written)
+
+
+def _counted(name: str, pieces: Any, written: dict[str, int]) -> Any:
+    written[name] = 0
+    for piece in pieces:
+        written[name] += memoryview(piece).nbytes
+        yield piece
