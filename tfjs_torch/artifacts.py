@@ -20,8 +20,8 @@ from .errors import FilesError, TfjsTorchWarning
 from .manifest import Manifest, is_manifest, parse_manifest
 from .saving import Files, write_files, write_zip_stream
 from .sharding import Cut, cut_groups, split
-from .shards import PIECE, Shard, Stream
-from .sources import FolderFiles, MemoryFiles, SourceFiles, ZipFiles
+from .shards import MAX_MAPPED, PIECE, Shard, Stream
+from .sources import FolderFiles, MemoryFiles, SourceFiles, ZipFiles, is_dir, is_file
 
 Source: TypeAlias = "str | os.PathLike[str] | bytes | Mapping[str, Any] | Artifacts"
 
@@ -65,7 +65,8 @@ class Artifacts:
 
     def streams(self) -> list[Stream]:
         """The weight bytes of each group."""
-        return [Stream(shards) for shards in self.shards]
+        mappable = sum(map(len, self.shards)) <= MAX_MAPPED
+        return [Stream(shards, mappable) for shards in self.shards]
 
     def files(self) -> Files:
         """(name, buffers) of everything, the JSON last; a layout that tf.js would misread is cut anew."""
@@ -182,9 +183,9 @@ def _open(source: Any) -> tuple[SourceFiles, str | None]:
         raise FilesError(
             "source", f"a path, bytes or {{name: bytes}} expected, found {type(source).__name__}"
         ) from None
-    if path.is_dir():
+    if is_dir(path):
         return FolderFiles(path), None
-    if not path.is_file():
+    if not is_file(path):
         raise FilesError(str(path), "a folder, a model.json or a .zip expected, found nothing there; check the path")
     if path.suffix.lower() == ".zip":
         return ZipFiles(path, str(path)), None

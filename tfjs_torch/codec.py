@@ -110,7 +110,7 @@ def in_spans(work: Callable[[int, int], None], size: int) -> None:
 def normalized_bool(values: Array) -> Array:
     """Any non-zero byte is True; torch and numpy count on 1 (tf.js keeps the raw byte)."""
     codes = values.view(np.uint8)
-    return values if not codes.size or codes.max() <= 1 else codes != 0
+    return values if not codes.size or codes.max() <= 1 else np.asarray(codes != 0)
 
 
 def _dequantized(spec: WeightSpec, stream: Stream, start: int) -> Array:

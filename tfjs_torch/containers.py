@@ -257,7 +257,7 @@ class _Filler:
 def _read_pt(path: Path) -> dict[str, Tensor]:
     import torch
 
-    from .weights import as_tensors
+    from .torch_tensors import as_tensors
 
     try:
         found = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))

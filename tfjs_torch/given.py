@@ -13,7 +13,8 @@ from . import strict_json
 from .errors import FilesError, MismatchError, TfjsTorchWarning
 from .manifest import Manifest, WeightSpec, parse_manifest
 from .saving import resolve_inside
-from .shards import FileShard, MemoryShard, Shard, Stream
+from .shards import MAX_MAPPED, FileShard, MemoryShard, Shard, Stream
+from .sources import is_dir
 
 Groups = list[tuple[Sequence[WeightSpec], Stream]]
 
@@ -38,7 +39,7 @@ def given_groups(manifest: Manifest, data: Any) -> Groups:
         return _per_file(manifest, [_by_path(data, path) for path in manifest.paths])
     if isinstance(data, (str, os.PathLike)):
         path = Path(data)
-        if path.is_dir():
+        if is_dir(path):
             files = [FileShard(p, resolve_inside(path, p, str(path))) for p in manifest.paths]
             return _per_file(manifest, files)
         return _joined(manifest, FileShard(path.name, path))
@@ -56,8 +57,8 @@ def given_groups(manifest: Manifest, data: Any) -> Groups:
 
 
 def _per_file(manifest: Manifest, shards: Sequence[Shard]) -> Groups:
-    left = iter(shards)
-    return [(group.specs, Stream([next(left) for _ in group.paths])) for group in manifest.groups]
+    left, mappable = iter(shards), len(shards) <= MAX_MAPPED
+    return [(group.specs, Stream([next(left) for _ in group.paths], mappable)) for group in manifest.groups]
 
 
 def _joined(manifest: Manifest, shard: Shard) -> Groups:

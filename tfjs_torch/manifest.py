@@ -168,7 +168,8 @@ def _from_checkpoint(document: dict[str, Any], where: str) -> Manifest:
     groups = []
     for name, entry in document.items():
         path = _path(entry["filename"], f"{where} {name}")
-        groups.append(Group((path,), (_spec(new_entry(name, entry["shape"], "float32"), f"{where} {name}", []),)))
+        variable = {"name": name, "shape": entry["shape"], "dtype": "float32"}
+        groups.append(Group((path,), (_spec(variable, f"{where} {name}", []),)))
     _refuse_bad_names([spec.name for group in groups for spec in group.specs], where)
     return Manifest(document, "checkpoint", tuple(groups))
 

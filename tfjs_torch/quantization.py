@@ -40,20 +40,14 @@ def dequantize(codes: Array, quantization: Quantization, out: Array) -> None:
         _widen(codes, out)
         return
     scratch = np.empty(min(CHUNK, codes.size))
-    for start in range(0, codes.size, CHUNK):
-        piece = codes[start : start + CHUNK]
-        values = scratch[: piece.size]
-        values[...] = piece
-        values *= quantization.scale
-        values += quantization.min
-        if out.dtype == np.int32:
-            floor = np.floor(values)  # Math.round; not floor(x + 0.5), which is off by one just under a half
-            floor += (values - floor) >= 0.5
-            values = floor
-            if not (values.min() >= -(2.0**31) and values.max() < 2.0**31):
-                values = _wrap(values)
-        with np.errstate(over="ignore"):  # tf.js overflows to Infinity in silence, too
-            out[start : start + CHUNK] = values
+    with np.errstate(over="ignore", invalid="ignore"):  # tf.js overflows to Infinity in silence, too
+        for start in range(0, codes.size, CHUNK):
+            piece = codes[start : start + CHUNK]
+            values = scratch[: piece.size]
+            values[...] = piece
+            values *= quantization.scale
+            values += quantization.min
+            out[start : start + CHUNK] = _rounded(values) if out.dtype == np.int32 else values
 
 
 def requantize(values: Array, quantization: Quantization) -> Array | None:
@@ -78,7 +72,7 @@ def is_ambiguous(quantization: Quantization, dtype: str) -> bool:
         return bool(abs(quantization.scale) < 1 or ends.max() > 2**31 - 1)
     with np.errstate(over="ignore", invalid="ignore"):
         step = np.spacing(ends.max().astype(np.float32))
-    return not abs(quantization.scale) >= step  # also when the values overflow: spacing(inf) is NaN
+    return not abs(quantization.scale) > 2 * step  # also when the values overflow: spacing(inf) is NaN
 
 
 def value_range(values: Array) -> Range:
@@ -122,15 +116,15 @@ def _nearest_codes(values: Array, quantization: Quantization) -> Array:
     last = CODES[quantization.dtype]
     low, high = sorted((quantization.min, last * quantization.scale + quantization.min))
     codes = np.empty(values.size, "|u1" if last == 255 else "<u2")
-    for start in range(0, values.size, CHUNK):
-        scaled = values[start : start + CHUNK].astype(np.float64)
-        np.clip(scaled, low, high, out=scaled)
-        scaled -= quantization.min
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+    with np.errstate(all="ignore"):  # NaNs become code 0, infinities the nearest end; the caller looks at the result
+        for start in range(0, values.size, CHUNK):
+            scaled = values[start : start + CHUNK].astype(np.float64)
+            np.clip(scaled, low, high, out=scaled)
+            scaled -= quantization.min
             scaled /= quantization.scale
-        np.round(scaled, out=scaled)
-        np.nan_to_num(scaled, copy=False, nan=0.0)
-        codes[start : start + CHUNK] = np.clip(scaled, 0, last)
+            np.round(scaled, out=scaled)
+            np.nan_to_num(scaled, copy=False, nan=0.0)
+            codes[start : start + CHUNK] = np.clip(scaled, 0, last)
     return codes
 
 
@@ -161,6 +155,13 @@ def _widen(halves: Array, out: Array) -> None:
             codes = source[start : start + CHUNK].astype("<i4")
             special = (codes & 0x7C00) == 0x7C00
             bits[special] = ((codes << 13) & _HALF_SIGN_AND_BODY)[special] | 0x7F800000
+
+
+def _rounded(values: Array) -> Array:
+    """float64 -> int32 as tf.js does: Math.round, then into an Int32Array."""
+    whole = np.floor(values)  # not floor(x + 0.5), which is off by one just under a half
+    whole += (values - whole) >= 0.5
+    return whole if whole.min() >= -(2.0**31) and whole.max() < 2.0**31 else _wrap(whole)
 
 
 def _wrap(values: Array) -> Array:

@@ -55,10 +55,10 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         FilesError: the place cannot be written.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with _temporary(path) as (file, temporary):
+        with _folder(path.parent), _temporary(path) as (file, temporary):
             yield file
-        _rename([(temporary, path)])
+            file.close()
+            _rename([(temporary, path)])
     except OSError as error:
         where = str(error.filename or path)
         raise FilesError(where, f"a place to write to expected, found: {error.strerror or error}") from error
@@ -122,25 +122,37 @@ def _each_once(files: Files, target: Path) -> Iterator[tuple[str, Iterable[Any]]
 
 
 def _write_folder(folder: Path, files: Files) -> None:
-    made = [parent for parent in (folder, *folder.parents) if not parent.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
     finished: list[tuple[Path, Path]] = []
-    try:
-        for name, pieces in files:
-            path = resolve_inside(folder, name, str(folder))
-            made = [parent for parent in path.parents if not parent.exists()] + made
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with _temporary(path) as (file, temporary):
-                for piece in pieces:
-                    file.write(piece)
-            finished.append((temporary, path))
+    with contextlib.ExitStack() as made:
+        made.enter_context(_folder(folder))
+        try:
+            for name, pieces in files:
+                path = resolve_inside(folder, name, str(folder))
+                made.enter_context(_folder(path.parent))
+                with _temporary(path) as (file, temporary):
+                    for piece in pieces:
+                        file.write(piece)
+                finished.append((temporary, path))
+        except BaseException:
+            for temporary, _ in finished:
+                temporary.unlink(missing_ok=True)
+            raise
         _rename(finished)
+
+
+@contextlib.contextmanager
+def _folder(folder: Path) -> Iterator[None]:
+    """Make a folder with its parents; when the block fails, remove those that were made."""
+    if "\0" in str(folder):
+        raise FilesError(str(folder), "a path without NUL characters expected")
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
     except BaseException:
-        for temporary, _ in finished:
-            temporary.unlink(missing_ok=True)
-        for parent in made:
+        for path in missing:
             with contextlib.suppress(OSError):  # somebody else put a file there meanwhile
-                parent.rmdir()
+                path.rmdir()
         raise
 
 
@@ -160,7 +172,7 @@ def _rename(finished: list[tuple[Path, Path]]) -> None:
 @contextlib.contextmanager
 def _temporary(path: Path) -> Iterator[tuple[IO[bytes], Path]]:
     """A new file beside `path`; removed when the block fails. Not mkstemp: the mode follows the umask."""
-    temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}.tmp")
+    temporary = path.with_name(f".tfjs_torch-{secrets.token_hex(8)}.tmp")
     try:
         with open(temporary, "xb", buffering=_BUFFER) as file:
             yield file, temporary

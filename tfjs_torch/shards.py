@@ -23,8 +23,8 @@ from .errors import FilesError
 Bytes = npt.NDArray[np.uint8]
 
 PIECE: Final = 4 << 20  # bytes handled at once while streaming
-# Before Python 3.13 every mapping keeps a file descriptor open: a model of 1,000 shards must not use them up.
-_MAX_MAPPED: Final = 10**6 if sys.version_info >= (3, 13) else 128
+# Before Python 3.13 every mapping keeps a file descriptor open: a model of 1,000 files must not use them up.
+MAX_MAPPED: Final = 10**6 if sys.version_info >= (3, 13) else 128
 
 
 class Shard(Protocol):
@@ -75,8 +75,8 @@ class FileShard:
         self.name, self.path = name, path
         try:
             self.nbytes = path.stat().st_size
-        except OSError as error:
-            raise FilesError(str(path), f"a readable file expected, found {error.strerror}") from None
+        except (OSError, ValueError) as error:
+            raise FilesError(str(path), f"a readable file expected, found: {error}") from None
         self._file: Any = None
         self._lock = threading.Lock()
 
@@ -124,8 +124,9 @@ class FileShard:
 class Stream:
     """The files of one group as one run of bytes. Use it as a context manager: it closes its files."""
 
-    def __init__(self, shards: Sequence[Shard]) -> None:
+    def __init__(self, shards: Sequence[Shard], mappable: bool = True) -> None:
         self.shards = list(shards)
+        self._mappable = mappable
         self.starts = list(accumulate((shard.nbytes for shard in shards), initial=0))
         self.nbytes = self.starts[-1]
         self._maps: dict[int, Bytes | None] = {}
@@ -147,8 +148,7 @@ class Stream:
     def map(self, index: int) -> Bytes | None:
         """The private mapping of a shard, made once a stream; None where bytes must be copied."""
         if index not in self._maps:
-            mappable = len(self.shards) <= _MAX_MAPPED
-            self._maps[index] = self.shards[index].map() if mappable else None
+            self._maps[index] = self.shards[index].map() if self._mappable else None
         return self._maps[index]
 
     def read(self, start: int, out: Bytes) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import os
 import zipfile
-import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any, Final, Protocol
@@ -48,7 +47,7 @@ class FolderFiles:
         return [child.name for child in self.folder.iterdir() if child.is_file() and self._is_inside(child.name)]
 
     def has(self, name: str) -> bool:
-        return resolve_inside(self.folder, name, self.where).is_file()
+        return is_file(resolve_inside(self.folder, name, self.where))
 
     def shard(self, name: str) -> Shard:
         return FileShard(name, resolve_inside(self.folder, name, self.where))
@@ -108,8 +107,8 @@ class ZipFiles:
         self.where = where
         try:
             self._zip = zipfile.ZipFile(archive)
-        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-            raise FilesError(where, f"a .zip expected, found {error}") from None
+        except Exception as error:  # zipfile lets any error out of a broken archive
+            raise FilesError(where, f"a .zip expected, found: {error}") from None
         members = [m for m in self._zip.infolist() if not m.is_dir() and not _is_litter(m.filename)]
         top = _common_folder([member.filename for member in members])
         self._members: dict[str, zipfile.ZipInfo] = {}
@@ -140,7 +139,7 @@ class ZipFiles:
 
 
 class ZipShard(MemoryShard):
-    """A file in a .zip; unpacked when its bytes are wanted, forgotten when they are not."""
+    """A file in a .zip; unpacked when its bytes are first wanted, and kept while the shard is."""
 
     def __init__(self, name: str, archive: zipfile.ZipFile, member: zipfile.ZipInfo, where: str) -> None:
         self.name, self.nbytes = name, member.file_size
@@ -154,9 +153,6 @@ class ZipShard(MemoryShard):
         if self._unpacked is None:
             self._unpacked = MemoryShard(self.name, read_member(self._archive, self._member, self._where)).in_memory()
         return self._unpacked
-
-    def close(self) -> None:
-        self._unpacked = None
 
 
 def refuse_bomb(members: Iterable[zipfile.ZipInfo], packed: int, where: str) -> None:
@@ -174,12 +170,26 @@ def refuse_bomb(members: Iterable[zipfile.ZipInfo], packed: int, where: str) -> 
         )
 
 
+def is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name too long for the file system, or with a NUL
+        return False
+
+
+def is_dir(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
 def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, where: str) -> bytes:
     """Unpack one file, never more than it claims to be."""
     try:
         with archive.open(member) as file:
             data = file.read(member.file_size + 1)
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError) as error:
+    except Exception as error:  # zipfile lets any error out of a broken archive
         raise FilesError(f"{where}/{member.filename}", f"a file that unpacks expected, found: {error}") from None
     if len(data) != member.file_size:
         raise FilesError(f"{where}/{member.filename}", f"{member.file_size} bytes expected, found {len(data)}")

@@ -38,7 +38,7 @@ def decode_all(groups: Sequence[tuple[Sequence[WeightSpec], Stream]], where: str
 
 
 def groups_of(artifacts: Artifacts) -> list[tuple[Sequence[WeightSpec], Stream]]:
-    return [(g.specs, stream) for g, stream in zip(artifacts.manifest.groups, artifacts.streams(), strict=True)]
+    return list(zip((group.specs for group in artifacts.manifest.groups), artifacts.streams(), strict=True))
 
 
 def stored_bytes(artifacts: Artifacts) -> dict[str, Stored]:
@@ -147,7 +147,8 @@ def new_manifest(tensors: Mapping[str, Tensor]) -> Manifest:
                 name, "a string tensor without elements makes the official reader misread what follows"
             )
         entries.append(entry)
-    return parse_manifest([{"paths": [SINGLE_FILE] if entries else [], "weights": entries}], "state_dict")
+    paths = [SINGLE_FILE] if any(0 not in entry["shape"] for entry in entries) else []
+    return parse_manifest([{"paths": paths, "weights": entries}], "state_dict")
 
 
 Encode: TypeAlias = "Callable[[Manifest, Mapping[str, Tensor], Quantize, Mapping[str, Stored]], Encoding]"
@@ -221,15 +222,15 @@ def _rules(quantize: Quantize) -> list[tuple[str, str | None]]:
     """(storage, pattern) pairs, those for everything that is left (pattern None) last."""
     if quantize is None:
         return []
-    rules: list[tuple[str, str | None]] = []
+    rules: list[tuple[Any, Any]] = []
     if isinstance(quantize, Mapping):
         for storage, patterns in quantize.items():
             if isinstance(patterns, bool):
                 rules += [(storage, None)] if patterns else []
             else:
-                rules += [(storage, p) for p in ([patterns] if isinstance(patterns, str) else patterns)]
+                rules += [(storage, pattern) for pattern in _listed(patterns)]
     else:
-        for rule in [quantize] if isinstance(quantize, str) else quantize:
+        for rule in _listed(quantize):
             storage, _, pattern = rule.partition(":")
             rules.append((storage, pattern or None))
     for storage, _ in rules:
@@ -238,6 +239,15 @@ def _rules(quantize: Quantize) -> list[tuple[str, str | None]]:
     if sum(pattern is None for _, pattern in rules) > 1:
         raise MismatchError("quantize", "one dtype for all remaining tensors expected, found several")
     return sorted(rules, key=lambda rule: rule[1] is None)
+
+
+def _listed(given: Any) -> list[str]:
+    found = [given] if isinstance(given, str) else given
+    if not isinstance(found, (list, tuple)) or not all(isinstance(item, str) for item in found):
+        raise MismatchError(
+            "quantize", f'"uint8", "uint8:glob", a list of such, or {{dtype: globs}} expected, found {given!r}'
+        )
+    return list(found)
 
 
 def _raw_entries(manifest: Manifest) -> dict[str, Any]:

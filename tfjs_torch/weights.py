@@ -17,19 +17,13 @@ from .encoder import Stored
 from .errors import MismatchError, UnsupportedError
 from .given import given_groups, given_manifest
 from .manifest import Manifest, WeightSpec
-from .quantization import Array, is_ambiguous
+from .quantization import is_ambiguous
 from .saving import write_files
 from .shards import MemoryShard, Stream
 from .tensors import Quantize, encode_all, encode_files, groups_of, new_manifest
+from .torch_tensors import as_tensors
 
 StateDict: TypeAlias = "dict[str, Any]"
-
-_TORCH_TO_NUMPY = {
-    torch.float32: "float32", torch.float64: "float64", torch.float16: "float16", torch.bfloat16: "float32",
-    torch.int8: "int8", torch.int16: "int16", torch.int32: "int32", torch.int64: "int64",
-    torch.uint8: "uint8", torch.uint16: "uint16", torch.uint32: "uint32", torch.uint64: "uint64",
-    torch.bool: "bool", torch.complex64: "complex64", torch.complex128: "complex128",
-}  # fmt: skip
 
 # The stored bytes of tensors whose values do not tell them (several codes mean one number, a bool byte
 # is neither 0 nor 1). They are written again while the values are the same; forgotten with the tensor.
@@ -188,45 +182,6 @@ def save_file(
     write_files(folder, files)
 
 
-def as_tensors(state_dict: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of a state_dict as the encoder wants them, names checked.
-
-    Raises:
-        MismatchError: a name that is no string, or a value that is no dense tensor.
-    """
-    tensors: dict[str, Any] = {}
-    for name, value in state_dict.items():
-        if not isinstance(name, str):
-            raise MismatchError("state_dict", f"names that are strings expected, found {name!r}")
-        if isinstance(value, torch.Tensor):
-            tensors[name] = TorchTensor(name, value)
-        elif isinstance(value, (np.ndarray, np.generic)):
-            tensors[name] = np.asarray(value)
-        else:
-            raise MismatchError(name, f"a torch tensor or numpy array expected, found {type(value).__name__}")
-    return tensors
-
-
-class TorchTensor:
-    """A torch tensor as the encoder sees it: numpy shape and dtype now, the values when they are written."""
-
-    def __init__(self, name: str, tensor: torch.Tensor) -> None:
-        if tensor.layout is not torch.strided or tensor.is_meta or tensor.is_quantized:
-            raise MismatchError(
-                name, f"a dense tensor with values expected, found layout {tensor.layout} on {tensor.device}"
-            )
-        if tensor.dtype not in _TORCH_TO_NUMPY:
-            raise UnsupportedError(name, f"a dtype that numpy has expected, found {tensor.dtype}; cast it first")
-        self.shape = tuple(tensor.shape)
-        self.dtype = np.dtype(_TORCH_TO_NUMPY[tensor.dtype])
-        self._tensor = tensor
-
-    def __array__(self, dtype: Any = None, copy: Any = None) -> Array:
-        tensor = self._tensor.detach().resolve_conj().resolve_neg().cpu()
-        array: Array = (tensor.float() if tensor.dtype is torch.bfloat16 else tensor).numpy()
-        return array if dtype is None else array.astype(dtype)
-
-
 def _to_torch(
     groups: Sequence[tuple[Sequence[WeightSpec], Stream]],
     device: torch.device | str | None,
@@ -272,7 +227,8 @@ def _recall(state_dict: Mapping[str, Any], manifest: Manifest) -> dict[str, Stor
     if not len(_remembered):
         return found
     for spec in manifest.specs:
-        known = _remembered.get(state_dict.get(spec.name))  # type: ignore[no-untyped-call]
+        tensor = state_dict.get(spec.name)
+        known = _remembered.get(tensor) if isinstance(tensor, torch.Tensor) else None  # type: ignore[no-untyped-call]
         if known is not None and known[0] == spec[:5]:
             found[spec.name] = Stored(Stream([MemoryShard(spec.name, known[1])]), (0, known[1].size))
     return found

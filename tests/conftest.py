@@ -1,0 +1,26 @@
+"""The judges and places that all tests share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from helpers import SHARED_MODELS
+from hypothesis import HealthCheck, settings
+from judges import TfjsJudge
+
+settings.register_profile(
+    "tests", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "tests"))
+
+# The real models lie beside the repository where it is developed, and nowhere else.
+collect_ignore = [] if SHARED_MODELS.is_dir() else ["test_shared_models.py"]
+
+
+@pytest.fixture(scope="session")
+def judge() -> Iterator[TfjsJudge]:
+    """Real tf.js in node. Without node the tests that ask for it fail; they are never skipped."""
+    with TfjsJudge() as started:
+        yield started

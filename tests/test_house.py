@@ -1,0 +1,124 @@
+"""The house rules that a machine can check (ARCHITECTURE.md says why they are there)."""
+
+from __future__ import annotations
+
+import ast
+import doctest
+import importlib
+import inspect
+import pkgutil
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tfjs_torch
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "tfjs_torch"
+
+# Every room may import those before it. ARCHITECTURE.md draws the same picture.
+ORDER = [
+    "_version", "errors", "strict_json",
+    "manifest", "topology", "quantization", "shards", "codec", "encoder",
+    "saving", "sharding", "sources", "artifacts", "tensors",
+    "official", "engines", "given", "compat", "statistics", "summary", "comparison",
+    "torch_tensors", "containers", "conversion", "weights", "cli", "__main__", "__init__",
+]  # fmt: skip
+WITHOUT_TORCH = [room for room in ORDER if room not in ("torch_tensors", "weights")]
+
+
+def files() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def room_of(file: Path) -> str:
+    relative = file.relative_to(PACKAGE)
+    return relative.parts[0] if len(relative.parts) > 1 else relative.stem
+
+
+def imported_rooms(file: Path) -> set[str]:
+    depth = len(file.relative_to(PACKAGE).parts)
+    rooms = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level == depth:
+            rooms |= {node.module.split(".")[0]} if node.module else {alias.name for alias in node.names}
+    return rooms
+
+
+def tracked_files() -> list[Path]:
+    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:  # an unpacked archive has no git: then everything counts that is not installed
+        return [f for f in ROOT.rglob("*") if f.is_file() and not {".venv", "node_modules"} & set(f.parts)]
+    return [ROOT / name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
+
+
+@pytest.mark.parametrize("file", files(), ids=lambda f: str(f.relative_to(PACKAGE)))
+def test_imports_point_one_way(file: Path) -> None:
+    own = ORDER.index(room_of(file))
+    assert {room for room in imported_rooms(file) if ORDER.index(room) > own} == set()
+
+
+@pytest.mark.parametrize("file", files(), ids=lambda f: str(f.relative_to(PACKAGE)))
+def test_no_room_outgrows_400_lines(file: Path) -> None:
+    assert len(file.read_text().splitlines()) <= 400
+
+
+@pytest.mark.parametrize("room", WITHOUT_TORCH)
+def test_torch_is_not_imported_before_it_is_needed(room: str) -> None:
+    if room == "__main__":
+        return
+    name = "tfjs_torch" if room == "__init__" else f"tfjs_torch.{room}"
+    code = f"import sys, {name}; sys.exit('torch' in sys.modules or 'tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_public_names_are_sorted_and_all_there() -> None:
+    assert tfjs_torch.__all__ == sorted(tfjs_torch.__all__)
+    for name in tfjs_torch.__all__:
+        assert getattr(tfjs_torch, name) is not None
+
+
+@pytest.mark.parametrize("name", [n for n in tfjs_torch.__all__ if inspect.isfunction(getattr(tfjs_torch, n))])
+def test_public_functions_say_what_they_raise_and_show_an_example(name: str) -> None:
+    doc = inspect.getdoc(getattr(tfjs_torch, name)) or ""
+    assert "Raises" in doc or "raises" in doc
+    assert ">>>" in doc
+
+
+@pytest.mark.parametrize("module", [m.name for m in pkgutil.walk_packages(tfjs_torch.__path__, "tfjs_torch.")])
+def test_examples_in_docstrings_run(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    if module != "tfjs_torch.__main__":
+        assert doctest.testmod(importlib.import_module(module)).failed == 0
+
+
+def test_examples_in_the_readme_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert blocks
+    (tmp_path / "samples").symlink_to(ROOT / "samples")
+    (tmp_path / "my-model").symlink_to(ROOT / "samples/ml5-classifier")
+    monkeypatch.chdir(tmp_path)
+    scope: dict[str, object] = {}
+    for block in blocks:
+        exec(block, scope)
+
+
+def test_the_picture_in_the_architecture_names_every_room() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    rooms = {room_of(file) for file in files()} - {"_version", "__main__", "__init__"}
+    assert {room for room in rooms if f"{room}.py" not in text and f"{room}/" not in text} == set()
+
+
+def test_no_file_names_the_machine_that_it_was_made_on() -> None:
+    machine = re.compile(rb"/(work|root|farm|tmp/bash_jobs)/|registry\.npmjs|pypi\.org|files\.pythonhosted")
+    own = Path(__file__)
+    found = [f.relative_to(ROOT) for f in tracked_files() if f != own and machine.search(f.read_bytes())]
+    assert found == []
+
+
+def test_scripts_are_executable() -> None:
+    scripts = [f for f in (ROOT / "scripts").iterdir() if f.suffix != ".txt"] + [ROOT / ".ci/run"]
+    assert [f.name for f in scripts if not f.stat().st_mode & 0o100] == []
