@@ -14,7 +14,7 @@ import pytest
 import torch
 from judges import CASES, JudgedTensor
 
-from tfjs_torch import TfjsTorchWarning, official
+from tfjs_torch import TfjsTorchWarning, official, tfjs_to_torch
 
 ROOT = CASES.parent.parent
 SAMPLES = ROOT / "samples"
@@ -34,6 +34,15 @@ def quantized(by: str, scale: Any = 1.0, low: Any = 0.0) -> dict[str, Any]:
 
 def manifest(*entries: Any, paths: Iterable[str] = ("w.bin",)) -> list[dict[str, Any]]:
     return [{"paths": list(paths), "weights": list(entries)}]
+
+
+def read(data: bytes, *entries: Any) -> State:
+    return tfjs_to_torch(manifest(*entries), data)
+
+
+def named(**arrays: Any) -> list[Any]:
+    """One group for write_weights."""
+    return [[{"name": name, "data": data} for name, data in arrays.items()]]
 
 
 def f32(*values: float) -> bytes:
@@ -143,6 +152,11 @@ def officially(call: Callable[..., Any], *args: Any) -> Any:
 def official_reads(groups: Any, *buffers: bytes) -> dict[str, Told]:
     found = officially(official.decode_weights, groups, list(buffers), True)
     return {one["name"]: told(one["data"]) for one in found}
+
+
+def official_write(folder: Path, groups: Any, *args: Any) -> Any:
+    folder.mkdir(exist_ok=True)
+    return officially(official.write_weights, groups, str(folder), *args)
 
 
 def official_fails(call: Callable[..., Any], *args: Any) -> str:

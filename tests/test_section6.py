@@ -14,19 +14,21 @@ import numpy as np
 import pytest
 import torch
 from helpers import (
-    State,
     entry,
     f32,
     i32,
     manifest,
+    named,
     official_fails,
     official_reads,
+    official_write,
     officially,
     quantized,
+    read,
     text,
     told,
     told_all,
-)  # fmt: skip
+)
 from judges import TfjsJudge
 
 from tfjs_torch import (
@@ -38,18 +40,9 @@ from tfjs_torch import (
     tfjs_to_torch,
     torch_to_tfjs,
     write_weights,
-)  # fmt: skip
+)
 
 INT32_TIES = entry((8,), "int32", quantization=quantized("uint8", 0.5, -2.0))
-
-
-def read(data: bytes, *entries: Any) -> State:
-    return tfjs_to_torch(manifest(*entries), data)
-
-
-def official_write(folder: Path, groups: Any, *args: Any) -> Any:
-    folder.mkdir(exist_ok=True)
-    return officially(official.write_weights, groups, str(folder), *args)
 
 
 def test_row_01_bytes_of_an_element_missing_are_an_error() -> None:
@@ -173,11 +166,11 @@ def test_row_19_unsigned_dtypes_are_never_written_where_the_official_package_wri
     dtype: str, tmp_path: Path
 ) -> None:
     with pytest.raises(UnsupportedError, match=f"a: .* found {dtype}, which tf.js cannot load"):
-        write_weights(given(a=np.zeros(2, dtype)), tmp_path)
+        write_weights(named(a=np.zeros(2, dtype)), tmp_path)
     with pytest.raises(UnsupportedError, match=f"found {dtype}, which tf.js cannot load"):
         torch_to_tfjs({"a": torch.zeros(2, dtype=getattr(torch, dtype))})
     assert list(tmp_path.iterdir()) == []
-    assert official_write(tmp_path, given(a=np.zeros(2, dtype)))[0]["weights"][0]["dtype"] == dtype
+    assert official_write(tmp_path, named(a=np.zeros(2, dtype)))[0]["weights"][0]["dtype"] == dtype
 
 
 @pytest.mark.parametrize("nothing", [None, {}])

@@ -13,21 +13,22 @@ import numpy as np
 import pytest
 import torch
 from helpers import (
-    State,
     entry,
     f32,
     i32,
     manifest,
+    named,
     official_fails,
     official_reads,
-    officially,
+    official_write,
     quantized,
+    read,
     told,
     told_all,
     warned,
     weight_data,
     write_model,
-)  # fmt: skip
+)
 from judges import TfjsJudge
 
 from tfjs_torch import (
@@ -45,20 +46,7 @@ from tfjs_torch import (
     tfjs_to_torch,
     torch_to_tfjs,
     write_weights,
-)  # fmt: skip
-
-
-def read(data: bytes, *entries: Any) -> State:
-    return tfjs_to_torch(manifest(*entries), data)
-
-
-def given(**arrays: Any) -> list[Any]:
-    return [[{"name": name, "data": data} for name, data in arrays.items()]]
-
-
-def official_write(folder: Path, groups: Any, *args: Any) -> Any:
-    folder.mkdir(exist_ok=True)
-    return officially(official.write_weights, groups, str(folder), *args)
+)
 
 
 def test_row_27_a_constant_tensor_is_quantised_exactly() -> None:
@@ -70,7 +58,7 @@ def test_row_27_a_constant_tensor_is_quantised_exactly() -> None:
 
 
 def test_row_28_an_empty_tensor_is_stored_unquantised_where_the_official_package_fails(tmp_path: Path) -> None:
-    empty, options = given(a=np.zeros((0, 2), "f4")), {"uint8": True}
+    empty, options = named(a=np.zeros((0, 2), "f4")), {"uint8": True}
     assert write_weights(empty, tmp_path, quantization_dtype_map=options)[0]["weights"] == [entry((0, 2))]
     assert official_fails(official_write, tmp_path, empty, 99, True, options) == "ValueError"
 
@@ -79,7 +67,7 @@ def test_row_28_an_empty_tensor_is_stored_unquantised_where_the_official_package
 def test_row_29_what_is_not_finite_is_stored_unquantised_where_the_official_json_cannot_be_loaded(
     value: float, tmp_path: Path
 ) -> None:
-    arrays, options = given(a=np.array([1, value], "f4")), {"uint8": True}
+    arrays, options = named(a=np.array([1, value], "f4")), {"uint8": True}
     with pytest.warns(TfjsTorchWarning, match="a: NaN or infinity cannot be quantised to uint8; stored as float32"):
         assert write_weights(arrays, tmp_path / "ours", quantization_dtype_map=options)[0]["weights"] == [entry()]
     written = official_write(tmp_path / "theirs", arrays, 99, True, options)
@@ -91,7 +79,7 @@ def test_row_30_a_name_that_comes_twice_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match="unique tensor names expected, found 'a' twice"):
         read(f32(1, 2, 3, 4), entry(), entry())
     with pytest.raises(ManifestError, match="'a' twice"):
-        write_weights([*given(a=np.zeros(1, "f4")), *given(a=np.zeros(1, "f4"))], tmp_path)
+        write_weights([*named(a=np.zeros(1, "f4")), *named(a=np.zeros(1, "f4"))], tmp_path)
 
 
 @pytest.mark.parametrize("name", ["a b/é:0", "../a", "constructor", "", "\0", "7", "日本/核"])
@@ -188,7 +176,7 @@ def test_row_43_an_int64_that_int32_cannot_hold_is_an_error_where_the_official_p
 ) -> None:
     with pytest.raises(MismatchError, match=f"n: .*int32.* found int64 {value} at flat index 1"):
         torch_to_tfjs({"n": torch.tensor([0, value])})
-    written = official_write(tmp_path, given(n=np.array([0, value])))
+    written = official_write(tmp_path, named(n=np.array([0, value])))
     assert np.frombuffer(weight_data(tmp_path, written), "<i4")[1] != value
 
 
@@ -208,13 +196,13 @@ def test_row_45_a_malformed_entry_is_a_clear_error_where_the_official_package_cr
 
 
 def test_row_46_no_shard_size_means_one_file_where_the_official_package_fails(tmp_path: Path) -> None:
-    groups = given(a=np.zeros(3, "f4"))
+    groups = named(a=np.zeros(3, "f4"))
     assert write_weights(groups, tmp_path, shard_size_bytes=None)[0]["paths"] == ["group1-shard1of1.bin"]
     assert official_fails(official_write, tmp_path, groups, None) == "TypeError"
 
 
 def test_row_47_a_big_endian_array_is_swapped_where_the_official_package_refuses_it(tmp_path: Path) -> None:
-    groups = given(a=np.array([1, 2], ">f4"))
+    groups = named(a=np.array([1, 2], ">f4"))
     assert weight_data(tmp_path, write_weights(groups, tmp_path)) == f32(1, 2)
     assert official_fails(official_write, tmp_path, groups) == "ValueError"
 
