@@ -142,11 +142,11 @@ def warned() -> Iterator[None]:
         yield
 
 
-def officially(call: Callable[..., Any], *args: Any) -> Any:
+def officially(call: Callable[..., Any], *args: Any, **options: Any) -> Any:
     """A call of the official package, whose numpy warnings are its own business."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return call(*args)
+        return call(*args, **options)
 
 
 def official_reads(groups: Any, *buffers: bytes) -> dict[str, Told]:
@@ -154,9 +154,9 @@ def official_reads(groups: Any, *buffers: bytes) -> dict[str, Told]:
     return {one["name"]: told(one["data"]) for one in found}
 
 
-def official_write(folder: Path, groups: Any, *args: Any) -> Any:
+def official_write(folder: Path, groups: Any, *args: Any, **options: Any) -> Any:
     folder.mkdir(exist_ok=True)
-    return officially(official.write_weights, groups, str(folder), *args)
+    return officially(official.write_weights, groups, str(folder), *args, **options)
 
 
 def official_fails(call: Callable[..., Any], *args: Any) -> str:

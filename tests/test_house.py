@@ -22,7 +22,7 @@ PACKAGE = ROOT / "tfjs_torch"
 # Every room may import those before it. ARCHITECTURE.md draws the same picture.
 ORDER = [
     "_version", "errors", "strict_json",
-    "manifest", "topology", "quantization", "shards", "codec", "encoder",
+    "manifest", "topology", "parallel", "quantization", "shards", "codec", "encoder",
     "saving", "sharding", "sources", "artifacts", "tensors",
     "official", "engines", "given", "compat", "statistics", "summary", "comparison",
     "torch_tensors", "containers", "conversion", "weights", "cli", "__main__", "__init__",

@@ -1,4 +1,4 @@
-"""Weight bytes <-> {name: ndarray}. Knows no layer, no torch, no disk.
+"""Weight bytes -> arrays. Knows no layer, no torch, no disk.
 
 The byte encodings: tfjs-core/src/io/io_utils.ts. All numbers are little-endian; a string is its
 length as uint32 followed by that many bytes; complex64 is (re, im) pairs of float32.
@@ -6,24 +6,26 @@ length as uint32 followed by that many bytes; complex64 is (re, im) pairs of flo
 
 from __future__ import annotations
 
-import os
 import struct
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
 from .errors import WeightsLengthError
 from .manifest import NUMERIC, WeightSpec
-from .quantization import Array, dequantize
+from .parallel import Arena, in_parallel
+from .quantization import Array, Dequantizer, quiet
 from .shards import Bytes, Stream
 
-Extent = tuple[int, int]
+Extent: TypeAlias = "tuple[int, int]"
+Groups: TypeAlias = "Sequence[tuple[Sequence[WeightSpec], Stream]]"
 
 _DTYPES: Final = {name: (np.dtype(dtype), itemsize) for name, (dtype, itemsize) in NUMERIC.items()}
-_PARALLEL_FROM: Final = 1 << 20  # elements; below, starting threads costs more than it saves
-_SPAN: Final = 1 << 20  # elements that one thread takes at once
+_BOOL: Final = np.dtype(np.bool_)
+_SPAN: Final = 1 << 20  # elements that are dequantised at once
+_SMALL: Final = 1 << 15  # elements; a smaller tensor is over before another thread gets the interpreter
+_OPEN_FILES: Final = 64  # a model of a thousand files is decoded in batches of so many
 _STRING_WINDOW: Final = 1 << 16
 
 
@@ -44,31 +46,41 @@ def extents(specs: Sequence[WeightSpec], stream: Stream, where: str = "weights")
     return found
 
 
-def decode(specs: Sequence[WeightSpec], stream: Stream, where: str = "weights") -> Iterator[Array]:
-    """The tensors of one group, in order, each writable and in memory of its own or privately mapped.
+def decode(groups: Groups, where: str = "weights") -> Iterator[tuple[WeightSpec, Array]]:
+    """All tensors of all groups, in order, each writable and in memory of its own or privately mapped.
 
     Numeric tensors come in the manifest's dtype and shape; strings as object arrays of bytes.
-    Lengths are checked to the last byte before the first tensor is made.
+    All lengths of all groups are checked before the first tensor is made.
     """
-    for spec, (start, stop) in zip(specs, extents(specs, stream, where), strict=True):
-        yield decode_tensor(spec, stream, start, stop)
-        stream.close_before(stop)
+    located = []
+    for specs, stream in groups:
+        with stream:
+            located.append((specs, stream, extents(specs, stream, where)))
+    for batch in _batches(located):
+        arena = Arena(sum(_memory(spec) for specs, _, _ in batch for spec in specs if spec.quantization))
+        made: list[tuple[WeightSpec, Array]] = []
+        quantized: list[_Quantized] = []
+        for specs, stream, places in batch:
+            for spec, (start, stop) in zip(specs, places, strict=True):
+                if spec.quantization:
+                    values = arena.take(spec.shape, *_DTYPES[spec.dtype])
+                    quantized.append(_Quantized(spec, stream, start, values))
+                else:
+                    values = _plain(spec, stream, start, stop)
+                made.append((spec, values))
+        _fill(quantized)
+        for _, stream, _ in batch:
+            stream.close()
+        yield from made
 
 
 def decode_tensor(spec: WeightSpec, stream: Stream, start: int, stop: int) -> Array:
-    if spec.dtype == "string":
-        return _decode_strings(spec, stream, start, stop)
-    if spec.quantization and spec.size:
-        return _dequantized(spec, stream, start)
-    dtype, itemsize = _DTYPES[spec.dtype]
-    found = stream.locate(start, stop) if spec.size else None
-    mapped = stream.map(found[0]) if found else None
-    if found and mapped is not None and not found[1] % itemsize and dtype != np.bool_:
-        return np.ndarray(spec.shape, dtype, mapped, found[1])
-    values = np.empty(spec.shape, dtype)
-    if spec.size:
-        stream.read(start, values.reshape(-1).view(np.uint8))
-    return normalized_bool(values) if dtype == np.bool_ else values
+    """One tensor by itself."""
+    if not spec.quantization:
+        return _plain(spec, stream, start, stop)
+    values: Array = np.empty(spec.shape, _DTYPES[spec.dtype][0])
+    in_parallel([(_Quantized(spec, stream, start, values).fill, spec.size)], _SPAN)
+    return values
 
 
 def decoded_pieces(spec: WeightSpec, stream: Stream, start: int, stop: int) -> Iterator[Bytes]:
@@ -80,12 +92,12 @@ def decoded_pieces(spec: WeightSpec, stream: Stream, start: int, stop: int) -> I
         for piece in stream.pieces(start, stop):
             yield (piece != 0).view(np.uint8) if spec.dtype == "bool" else piece
         return
-    stored, itemsize = _DTYPES[spec.stored]
     values = np.empty(min(_SPAN, spec.size), _DTYPES[spec.dtype][0])
-    for codes in stream.pieces(start, stop, _SPAN * itemsize):
-        out = values[: codes.size // itemsize]
-        dequantize(_as(codes, stored), spec.quantization, out)
-        yield out.view(np.uint8)
+    tensor = _Quantized(spec, stream, start, values)
+    for first in range(0, spec.size, _SPAN):
+        last = min(first + _SPAN, spec.size)
+        tensor.fill(first, last, values[: last - first])
+        yield values[: last - first].view(np.uint8)
 
 
 def encoded_strings(values: Array) -> bytes:
@@ -94,17 +106,68 @@ def encoded_strings(values: Array) -> bytes:
     return b"".join(part for value in encoded for part in (struct.pack("<I", len(value)), value))
 
 
-def in_spans(work: Callable[[int, int], None], size: int) -> None:
-    """Call work(start, stop) for spans of [0, size), on all processors when it is worth it."""
-    spans = [(start, min(start + _SPAN, size)) for start in range(0, size, _SPAN)]
-    workers = min(_processors(), len(spans))
-    if size < _PARALLEL_FROM or workers < 2:
-        for span in spans:
-            work(*span)
+def _fill(tensors: list[_Quantized]) -> None:
+    """Dequantise all: the large ones span by span on all processors, neighbouring small ones in one go."""
+    run: list[_Quantized] = []
+    for tensor in tensors:
+        if tensor.spec.size < _SMALL and run and not run[-1].is_followed_by(tensor, run[0]):
+            _fill_run(run)
+            run = []
+        if tensor.spec.size < _SMALL:
+            run.append(tensor)
+    _fill_run(run)
+    in_parallel([(tensor.fill, tensor.spec.size) for tensor in tensors if tensor.spec.size >= _SMALL], _SPAN)
+
+
+def _fill_run(run: list[_Quantized]) -> None:
+    if not run:
         return
-    with ThreadPoolExecutor(workers) as pool:
-        for _ in pool.map(lambda span: work(*span), spans):
-            pass
+    start, stop = run[0].start, run[-1].stop
+    codes = run[0].stream.window(start, stop, np.empty(stop - start, np.uint8))
+    scratch = np.empty(_SMALL)
+    with quiet():
+        for tensor in run:
+            if tensor.spec.size:
+                own = _as(codes[tensor.start - start : tensor.stop - start], tensor.stored)
+                tensor.dequantizer.fill(own, tensor.values, scratch)
+
+
+class _Quantized:
+    """A quantised tensor on its way from codes to values."""
+
+    def __init__(self, spec: WeightSpec, stream: Stream, start: int, values: Array) -> None:
+        assert spec.quantization is not None
+        self.spec, self.stream = spec, stream
+        self.stored, self._itemsize = _DTYPES[spec.stored]
+        self.start, self.stop = start, start + spec.size * self._itemsize
+        self.values = values.reshape(-1)
+        self.dequantizer = Dequantizer(spec.quantization)
+
+    def is_followed_by(self, other: _Quantized, first: _Quantized) -> bool:
+        """Whether `other` comes right after this one, near enough to `first` to be read together with it."""
+        return other.stream is self.stream and other.start == self.stop and other.stop - first.start <= _SPAN
+
+    def fill(self, first: int, last: int, out: Array | None = None) -> None:
+        """Dequantise elements [first, last) into their place, or into `out`."""
+        scratch = np.empty((last - first) * self._itemsize, np.uint8)
+        start = self.start + first * self._itemsize
+        codes = self.stream.window(start, start + scratch.size, scratch)
+        with quiet():
+            self.dequantizer.fill(_as(codes, self.stored), self.values[first:last] if out is None else out)
+
+
+def _plain(spec: WeightSpec, stream: Stream, start: int, stop: int) -> Array:
+    if spec.dtype == "string":
+        return _decode_strings(spec, stream, start, stop)
+    dtype, itemsize = _DTYPES[spec.dtype]
+    found = stream.locate(start, stop) if spec.size else None
+    mapped = stream.map(found[0]) if found else None
+    if found and mapped is not None and not found[1] % itemsize and dtype is not _BOOL:
+        return np.ndarray(spec.shape, dtype, mapped, found[1])
+    values: Array = np.empty(spec.shape, dtype)
+    if spec.size:
+        stream.read(start, values.reshape(-1).view(np.uint8))
+    return normalized_bool(values) if dtype is _BOOL else values
 
 
 def normalized_bool(values: Array) -> Array:
@@ -113,25 +176,26 @@ def normalized_bool(values: Array) -> Array:
     return values if not codes.size or codes.max() <= 1 else np.asarray(codes != 0)
 
 
-def _dequantized(spec: WeightSpec, stream: Stream, start: int) -> Array:
-    assert spec.quantization is not None
-    quantization = spec.quantization
-    stored, itemsize = _DTYPES[spec.stored]
-    values: Array = np.empty(spec.shape, _DTYPES[spec.dtype][0])
-    flat = values.reshape(-1)
+def _memory(spec: WeightSpec) -> int:
+    """Bytes of a decoded numeric tensor."""
+    return spec.size * _DTYPES[spec.dtype][1]
 
-    def work(first: int, last: int) -> None:
-        scratch = np.empty((last - first) * itemsize, np.uint8)
-        codes = stream.window(start + first * itemsize, start + last * itemsize, scratch)
-        dequantize(_as(codes, stored), quantization, flat[first:last])
 
-    in_spans(work, spec.size)
-    return values
+def _batches(located: list[Any]) -> Iterator[list[Any]]:
+    batch: list[Any] = []
+    files = 0
+    for group in located:
+        if batch and files + len(group[1].shards) > _OPEN_FILES:
+            yield batch
+            batch, files = [], 0
+        batch.append(group)
+        files += len(group[1].shards)
+    yield batch
 
 
 def _as(codes: Bytes, dtype: np.dtype[Any]) -> Array:
     """Bytes as numbers; copied only where they start at an odd address."""
-    if codes.ctypes.data % dtype.itemsize:
+    if dtype.itemsize > 1 and codes.ctypes.data % dtype.itemsize:
         codes = codes.copy()
     return codes.view(dtype)
 
@@ -180,9 +244,7 @@ def _wrong_length(specs: Sequence[WeightSpec], found: list[Extent], stream: Stre
     suspect = _odd_shard(stream, needed)
     where = f"{where}: {suspect}" if suspect else where
     if off > 0:
-        return WeightsLengthError(
-            where, f"{what}: {off} too many; the file belongs to another model, or to another save"
-        )
+        return WeightsLengthError(where, f"{what}: {off} too many; the file belongs to another model or save")
     cut = next(spec for spec, (_, stop) in zip(specs, found, strict=True) if stop > stream.nbytes)
     return WeightsLengthError(where, f"{what}: {-off} missing, from tensor {cut.name!r} on; copy the file again")
 
@@ -198,7 +260,3 @@ def _odd_shard(stream: Stream, needed: int) -> str:
         if len(set(mended[:-1])) == 1 and 0 < mended[-1] <= mended[0]:
             suspects.append(stream.shards[index].name)
     return suspects[0] if len(suspects) == 1 else ""
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -14,13 +14,14 @@ from typing import Any
 
 import numpy as np
 
+from .codec import decode
 from .encoder import manifest_dtype
 from .errors import ManifestError, MismatchError
 from .manifest import new_entry, parse_manifest
 from .saving import write_files
 from .sharding import SHARD_BYTES, cut_groups, split
 from .shards import MemoryShard, Stream
-from .tensors import Quantize, decode_all, encode_all
+from .tensors import Quantize, encode_all
 
 
 def decode_weights(weights_manifest: list[Any], data_buffers: Any, flatten: bool = False) -> list[Any]:
@@ -51,7 +52,7 @@ def decode_weights(weights_manifest: list[Any], data_buffers: Any, flatten: bool
     if len(buffers) != len(groups):
         raise MismatchError("data_buffers", f"one buffer a group expected ({len(groups)}), found {len(buffers)}")
     streams = [Stream([MemoryShard(f"data_buffers[{i}]", buffer)]) for i, buffer in enumerate(buffers)]
-    decoded = decode_all([(g.specs, s) for g, s in zip(manifest.groups, streams, strict=True)], "data_buffers")
+    decoded = decode([(g.specs, s) for g, s in zip(manifest.groups, streams, strict=True)], "data_buffers")
     entries = [{"name": spec.name, "data": array} for spec, array in decoded]
     if flatten:
         return entries

@@ -249,6 +249,6 @@ def cast(run: Array, dtype: np.dtype[Any], name: str, start: int = 0) -> Array:
 def _nan(values: Array) -> Array:
     """Which values are NaN; of complex ones, those that are a real NaN."""
     if values.dtype.kind == "c":
-        return np.isnan(values.real) & (values.imag == 0)
+        values = np.where(values.imag == 0, values.real, 0.0)
     found: Array = np.isnan(values)
     return found

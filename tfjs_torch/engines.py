@@ -7,22 +7,21 @@ from __future__ import annotations
 
 import glob
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from . import official
-from .codec import extents
+from .codec import Groups, decode, extents, normalized_bool
 from .encoder import Encoded, Stored, Tensor
 from .errors import MismatchError, TfjsTorchError, UnsupportedError
 from .manifest import Manifest, WeightSpec
-from .quantization import Array
-from .shards import Stream
-from .tensors import Encode, Encoding, Quantize, decode_all, encode_all
+from .quantization import Array, quiet
+from .tensors import Encode, Encoding, Quantize, encode_all
 
-Decode = Callable[[Sequence[tuple[Sequence[WeightSpec], Stream]], str], Iterator[tuple[WeightSpec, Array]]]
+Decode = Callable[[Groups, str], Iterator[tuple[WeightSpec, Array]]]
 
 
 class Engine(NamedTuple):
@@ -33,15 +32,13 @@ class Engine(NamedTuple):
 def find(name: str) -> Engine:
     """The engine "tfjs_torch" or "tensorflowjs"."""
     if name == "tfjs_torch":
-        return Engine(decode_all, encode_all)
+        return Engine(decode, encode_all)
     if name == "tensorflowjs":
         return Engine(_decode_officially, _encode_officially)
     raise MismatchError("engine", f'"tfjs_torch" or "tensorflowjs" expected, found {name!r}')
 
 
-def _decode_officially(
-    groups: Sequence[tuple[Sequence[WeightSpec], Stream]], where: str
-) -> Iterator[tuple[WeightSpec, Array]]:
+def _decode_officially(groups: Groups, where: str) -> Iterator[tuple[WeightSpec, Array]]:
     for specs, stream in groups:
         with stream:
             extents(specs, stream, where)
@@ -50,7 +47,8 @@ def _decode_officially(
         entries = [_entry(spec) for spec in specs]
         decoded = _officially(official.decode_weights, [{"paths": [], "weights": entries}], [data.tobytes()], True)
         for spec, found in zip(specs, decoded, strict=True):
-            yield spec, np.array(found["data"]).reshape(spec.shape)  # a copy: theirs are views of read-only bytes
+            values = np.array(found["data"]).reshape(spec.shape)  # a copy: theirs are views of read-only bytes
+            yield spec, normalized_bool(values) if spec.dtype == "bool" else values
 
 
 def _encode_officially(
@@ -96,7 +94,8 @@ def _entry(spec: WeightSpec) -> dict[str, Any]:
 
 def _officially(function: Callable[..., Any], *args: Any) -> Any:
     try:
-        return function(*args)
+        with quiet():
+            return function(*args)
     except TfjsTorchError:
         raise
     except Exception as error:  # theirs raises plain Exception, TypeError, KeyError ... on valid input, too

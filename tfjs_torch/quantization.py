@@ -9,6 +9,7 @@ that a real 0 is exactly one of the codes.
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -19,8 +20,10 @@ from .manifest import Quantization
 Array = npt.NDArray[Any]
 
 CODES: Final = {"uint8": 255, "uint16": 65535}
-# Elements handled at once: their float64 values stay in the second-level cache (measured: 16 K to 128 K are alike).
-CHUNK: Final = 1 << 15
+# Elements handled at once: their float64 values (512 KiB) stay in the second-level cache, and a numpy call takes
+# longer than two threads need to hand each other the interpreter (measured: half as many run slower on two threads).
+CHUNK: Final = 1 << 16
+_FLOAT32_OVERFLOW: Final = 2.0**128
 _HALF_SIGN_AND_BODY: Final = np.int32(-0x70002000)  # 0x8fffe000: sign bit, exponent and mantissa in float32's places
 _HALF_REBIAS: Final = np.float32(2.0**112)  # float32 exponents count from -127, half ones from -15
 _HALF_BEYOND: Final = np.float32(65536.0)  # first value that no finite half has: infinities and NaNs land here
@@ -34,20 +37,40 @@ class Range(NamedTuple):
     finite: bool
 
 
-def dequantize(codes: Array, quantization: Quantization, out: Array) -> None:
-    """Fill `out` (float32 or int32, 1-D) with the values of `codes` (uint8, uint16 or float16, 1-D)."""
-    if quantization.dtype == "float16":
-        _widen(codes, out)
-        return
-    scratch = np.empty(min(CHUNK, codes.size))
-    with np.errstate(over="ignore", invalid="ignore"):  # tf.js overflows to Infinity in silence, too
+class Dequantizer:
+    """Codes -> values of one tensor; may be used from several threads. Use it inside `quiet()`."""
+
+    def __init__(self, quantization: Quantization) -> None:
+        self._half = quantization.dtype == "float16"
+        self._scale, self._min = quantization.scale, quantization.min
+
+    def fill(self, codes: Array, out: Array, scratch: Array | None = None) -> None:
+        """Fill `out` (float32 or int32, 1-D) with the values of `codes` (uint8, uint16 or float16, 1-D).
+
+        `scratch`: CHUNK float64 numbers, for callers that have many small tensors.
+        """
+        if self._half:
+            _widen(codes, out)
+            return
+        scratch = np.empty(min(CHUNK, codes.size)) if scratch is None else scratch
         for start in range(0, codes.size, CHUNK):
             piece = codes[start : start + CHUNK]
             values = scratch[: piece.size]
             values[...] = piece
-            values *= quantization.scale
-            values += quantization.min
+            values *= self._scale
+            values += self._min
             out[start : start + CHUNK] = _rounded(values) if out.dtype == np.int32 else values
+
+
+def quiet() -> Any:
+    """numpy without warnings: tf.js overflows to Infinity in silence, too. For the thread that enters it."""
+    return np.errstate(all="ignore")
+
+
+def dequantize(codes: Array, quantization: Quantization, out: Array) -> None:
+    """Fill `out` (float32 or int32, 1-D) with the values of `codes` (uint8, uint16 or float16, 1-D)."""
+    with quiet():
+        Dequantizer(quantization).fill(codes, out)
 
 
 def requantize(values: Array, quantization: Quantization) -> Array | None:
@@ -67,12 +90,12 @@ def is_ambiguous(quantization: Quantization, dtype: str) -> bool:
     """Whether different codes can mean the same value: the steps are finer than the values' own."""
     if quantization.dtype == "float16":
         return False
-    ends = np.abs([quantization.min, quantization.min + quantization.scale * CODES[quantization.dtype]])
+    scale = abs(quantization.scale)
+    top = max(abs(quantization.min), abs(quantization.min + quantization.scale * CODES[quantization.dtype]))
     if dtype == "int32":
-        return bool(abs(quantization.scale) < 1 or ends.max() > 2**31 - 1)
-    with np.errstate(over="ignore", invalid="ignore"):
-        step = np.spacing(ends.max().astype(np.float32))
-    return not abs(quantization.scale) > 2 * step  # also when the values overflow: spacing(inf) is NaN
+        return scale < 1 or top > 2**31 - 1
+    # frexp: top < 2**exponent, so that float32 numbers of its size are at most 2**(exponent - 24) apart.
+    return not top < _FLOAT32_OVERFLOW or scale <= 2.0 ** (max(math.frexp(top)[1], -125) - 23)
 
 
 def value_range(values: Array) -> Range:
@@ -101,7 +124,7 @@ def quantize(values: Array, quantization: Quantization) -> Array:
 
 def narrow(values: Array) -> Array:
     """float32 -> float16, to nearest even; NaNs keep the payload bits that fit."""
-    with np.errstate(over="ignore", under="ignore"):
+    with quiet():
         halves: Array = values.astype("<f2")
     nan = np.flatnonzero(np.isnan(values))
     if nan.size:
@@ -116,7 +139,7 @@ def _nearest_codes(values: Array, quantization: Quantization) -> Array:
     last = CODES[quantization.dtype]
     low, high = sorted((quantization.min, last * quantization.scale + quantization.min))
     codes = np.empty(values.size, "|u1" if last == 255 else "<u2")
-    with np.errstate(all="ignore"):  # NaNs become code 0, infinities the nearest end; the caller looks at the result
+    with quiet():  # NaNs become code 0, infinities the nearest end; the caller looks at the result
         for start in range(0, values.size, CHUNK):
             scaled = values[start : start + CHUNK].astype(np.float64)
             np.clip(scaled, low, high, out=scaled)

@@ -18,7 +18,7 @@ from typing import IO, Any, Final
 from .errors import FilesError
 
 ZIP_TIME: Final = (1980, 1, 1, 0, 0, 0)  # fixed: the same model gives the same zip
-_BUFFER = 1 << 20
+_BUFFER = 1 << 17  # larger pieces go to the file at once; this is for small ones (measured: 1 MiB is slower)
 
 _LEADS_OUT = re.compile(r"^/|^[A-Za-z]:|://|[\\\0]")  # absolute, drive, URL, Windows separator, NUL
 

@@ -136,6 +136,9 @@ class Stream:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         self._maps.clear()
         for shard in self.shards:
             shard.close()

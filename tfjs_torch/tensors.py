@@ -12,14 +12,14 @@ import numpy as np
 
 from ._version import __version__
 from .artifacts import Artifacts
-from .codec import decode, decode_tensor, decoded_pieces, extents
+from .codec import Groups, decode_tensor, decoded_pieces, extents
 from .encoder import Encoded, Stored, Tensor, encode_tensor, manifest_dtype
 from .errors import MismatchError, TfjsTorchWarning, UnsupportedError
 from .manifest import NUMERIC, Manifest, WeightSpec, new_entry, parse_manifest
 from .quantization import Array
 from .saving import Files
 from .sharding import SINGLE_FILE
-from .shards import Bytes, Stream
+from .shards import Bytes
 
 Quantize: TypeAlias = "str | Sequence[str] | Mapping[str, bool | str | Sequence[str]] | None"
 Advance: TypeAlias = Callable[[int], Any]
@@ -27,17 +27,7 @@ Advance: TypeAlias = Callable[[int], Any]
 _STORAGES = ("uint8", "uint16", "float16", "float32")
 
 
-def decode_all(groups: Sequence[tuple[Sequence[WeightSpec], Stream]], where: str) -> Iterator[tuple[WeightSpec, Array]]:
-    """Every tensor of every group. All lengths of all groups are checked before the first is decoded."""
-    for specs, stream in groups:
-        with stream:
-            extents(specs, stream, where)
-    for specs, stream in groups:
-        with stream:
-            yield from zip(specs, decode(specs, stream, where), strict=True)
-
-
-def groups_of(artifacts: Artifacts) -> list[tuple[Sequence[WeightSpec], Stream]]:
+def groups_of(artifacts: Artifacts) -> Groups:
     return list(zip((group.specs for group in artifacts.manifest.groups), artifacts.streams(), strict=True))
 
 

@@ -53,6 +53,6 @@ class TorchTensor:
         self._tensor = tensor
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Array:
-        tensor = self._tensor.detach().resolve_conj().resolve_neg().cpu()
-        array: Array = (tensor.float() if tensor.dtype is torch.bfloat16 else tensor).numpy()
+        tensor = self._tensor.float() if self._tensor.dtype is torch.bfloat16 else self._tensor
+        array: Array = tensor.numpy(force=True)  # detached, on the CPU, conjugates resolved
         return array if dtype is None else array.astype(dtype)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -12,11 +12,12 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from . import engines
 from .artifacts import Source, read_artifacts, target_of, template
-from .codec import extents
+from .codec import Groups, extents
 from .encoder import Stored
 from .errors import MismatchError, UnsupportedError
 from .given import given_groups, given_manifest
 from .manifest import Manifest, WeightSpec
+from .parallel import without_garbage_collection
 from .quantization import is_ambiguous
 from .saving import write_files
 from .shards import MemoryShard, Stream
@@ -65,8 +66,9 @@ def tfjs_to_torch(
         {'dense/bias': tensor([1., 2.])}
     """
     _check_layout(layout)
-    parsed = given_manifest(manifest)
-    return _to_torch(given_groups(parsed, bin), device, engine)
+    with without_garbage_collection():
+        parsed = given_manifest(manifest)
+        return _to_torch(given_groups(parsed, bin), device, engine)
 
 
 def torch_to_tfjs(
@@ -132,8 +134,9 @@ def load_file(
         (['dense_Dense1/kernel', 'dense_Dense1/bias', 'dense_Dense2/kernel', 'dense_Dense2/bias'], torch.Size([3, 16]))
     """
     _check_layout(layout)
-    artifacts = read_artifacts(path)
-    return _to_torch(groups_of(artifacts), device, engine, artifacts.where)
+    with without_garbage_collection():
+        artifacts = read_artifacts(path)
+        return _to_torch(groups_of(artifacts), device, engine, artifacts.where)
 
 
 def save_file(
@@ -178,12 +181,13 @@ def save_file(
     _check_layout(layout)
     folder, json_name = target_of(path)
     encode = engines.find(engine).encode
-    files = encode_files(as_tensors(state_dict), template(like), quantize, shard_bytes, json_name, encode)
-    write_files(folder, files)
+    with without_garbage_collection():
+        files = encode_files(as_tensors(state_dict), template(like), quantize, shard_bytes, json_name, encode)
+        write_files(folder, files)
 
 
 def _to_torch(
-    groups: Sequence[tuple[Sequence[WeightSpec], Stream]],
+    groups: Groups,
     device: torch.device | str | None,
     engine: str,
     where: str = "weights",
@@ -201,7 +205,7 @@ def _to_torch(
     return state_dict
 
 
-def _remember(groups: Sequence[tuple[Sequence[WeightSpec], Stream]], state_dict: StateDict) -> None:
+def _remember(groups: Groups, state_dict: StateDict) -> None:
     for specs, stream in groups:
         if not any(_tells_little(spec) for spec in specs):
             continue

@@ -1,0 +1,97 @@
+"""One job in a fresh process: `python -m benchmarks.worker '{"job": ..., ...}'` prints its result as JSON.
+
+Nothing is imported here that a job does not need: what is resident before it starts is not the job's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+import json
+import runpy
+import sys
+from pathlib import Path
+from typing import Any
+
+from . import memory
+from .model import Model, make
+from .timing import Patience, Samples, take_turns
+
+
+def make_model(model: dict[str, Any], folder: str, peers_too: bool) -> None:
+    make(Model(**model), Path(folder), peers_too)
+
+
+def time_loading(folder: str, contestants: list[str], touched: bool, patience: dict[str, Any]) -> Samples:
+    from .loaders import LOADERS, touch
+
+    def load(name: str) -> object:
+        tensors = LOADERS[name](Path(folder))
+        if touched:
+            touch(tensors)
+        return tensors
+
+    return take_turns({name: functools.partial(load, name) for name in contestants}, Patience(**patience))
+
+
+def memory_of_loading(folder: str, small: str, contestant: str) -> int:
+    """Bytes resident at the peak of loading beyond those before it and those of the tensors."""
+    from .loaders import LOADERS
+
+    LOADERS[contestant](Path(small))  # lazy imports are not counted
+    memory.forget_peak()
+    before = memory.peak()
+    tensors = LOADERS[contestant](Path(folder))
+    return memory.peak() - before - sum(tensor.nbytes for tensor in tensors.values())
+
+
+def time_saving(folder: str, contestants: list[str], quantize: str | None, patience: dict[str, Any]) -> Samples:
+    from .savers import SAVERS, edited, remove_output
+
+    tensors = edited(Path(folder))
+    savers = {name: functools.partial(SAVERS[name], tensors, Path(folder), quantize) for name in contestants}
+    return take_turns(savers, Patience(**patience), lambda: remove_output(Path(folder)))
+
+
+def memory_of_saving(folder: str, small: str, contestant: str) -> int:
+    """Bytes resident at the peak of saving beyond those before it, the tensors' own among these."""
+    from .savers import SAVERS, edited
+
+    SAVERS[contestant](edited(Path(small)), Path(small), None)  # lazy imports are not counted
+    tensors = edited(Path(folder))
+    memory.forget_peak()
+    before = memory.peak()
+    SAVERS[contestant](tensors, Path(folder), None)
+    return memory.peak() - before
+
+
+def time_limits(nbytes: int, folder: str, patience: dict[str, Any]) -> Samples:
+    from .limits import limits, remove_file
+
+    return take_turns(limits(nbytes, Path(folder)), Patience(**patience), lambda: remove_file(Path(folder)))
+
+
+def memory_of_command(arguments: list[str]) -> int:
+    """All bytes resident at the peak of a tfjs-torch command, Python itself included."""
+    sys.argv = ["tfjs-torch", *arguments]
+    with contextlib.redirect_stdout(io.StringIO()):
+        try:
+            runpy.run_module("tfjs_torch", run_name="__main__")
+        except SystemExit as end:
+            if end.code:
+                raise
+    return memory.peak()
+
+
+JOBS = {
+    job.__name__: job
+    for job in (
+        make_model, time_loading, memory_of_loading, time_saving, memory_of_saving, time_limits, memory_of_command,
+    )
+}  # fmt: skip
+
+
+if __name__ == "__main__":
+    arguments = json.loads(sys.argv[1])
+    print(json.dumps(JOBS[arguments.pop("job")](**arguments)))
