@@ -81,6 +81,11 @@ def manifest_dtype(tensor: Tensor, name: str) -> str:
     return own
 
 
+def may_be_kept(spec: WeightSpec) -> bool:
+    """Whether different stored bytes can mean the same values, so that the old ones are worth looking at."""
+    return spec.quantization is not None or spec.dtype == "bool"
+
+
 def encode_tensor(
     spec: WeightSpec,
     tensor: Tensor,
@@ -109,7 +114,7 @@ def encode_tensor(
     before = spec.quantization.dtype if spec.quantization else "float32"
     wanted = quantize_to if quantize_to and spec.dtype == "float32" else before
     if wanted == before:
-        if stored and (spec.quantization or spec.dtype == "bool") and values.equal(stored):
+        if stored and may_be_kept(spec) and values.equal(stored):
             return Encoded(stored.extent[1] - stored.extent[0], stored.pieces)
         if spec.quantization is None:
             return Encoded(spec.size * values.itemsize, values.bytes)

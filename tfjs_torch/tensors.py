@@ -13,7 +13,7 @@ import numpy as np
 from ._version import __version__
 from .artifacts import Artifacts
 from .codec import Groups, decode_tensor, decoded_pieces, extents
-from .encoder import Encoded, Stored, Tensor, encode_tensor, manifest_dtype
+from .encoder import Encoded, Stored, Tensor, encode_tensor, manifest_dtype, may_be_kept
 from .errors import MismatchError, TfjsTorchWarning, UnsupportedError
 from .manifest import NUMERIC, Manifest, WeightSpec, new_entry, parse_manifest
 from .quantization import Array
@@ -31,15 +31,15 @@ def groups_of(artifacts: Artifacts) -> Groups:
     return list(zip((group.specs for group in artifacts.manifest.groups), artifacts.streams(), strict=True))
 
 
-def stored_bytes(artifacts: Artifacts) -> dict[str, Stored]:
-    """Where the bytes of every tensor lie in a template, {} when its weight files were not given."""
-    if not artifacts.shards:
-        return {}
+def stored_bytes(artifacts: Artifacts, wanted: Callable[[WeightSpec], bool] = lambda _: True) -> dict[str, Stored]:
+    """Where the bytes of the wanted tensors lie in a template, {} when its weight files were not given."""
     found: dict[str, Stored] = {}
-    for specs, stream in groups_of(artifacts):
-        with stream:
-            places = extents(specs, stream, artifacts.where)
-        found.update((spec.name, Stored(stream, place)) for spec, place in zip(specs, places, strict=True))
+    for specs, stream in groups_of(artifacts) if artifacts.shards else ():
+        if any(map(wanted, specs)):
+            with stream:
+                places = extents(specs, stream, artifacts.where)
+            pairs = zip(specs, places, strict=True)
+            found.update((spec.name, Stored(stream, place)) for spec, place in pairs if wanted(spec))
     return found
 
 
@@ -165,7 +165,7 @@ def encode_files(
     artifacts = like or Artifacts("model.json", b"", _weights_only(new_manifest(tensors)), ())
     if json_name:
         artifacts = artifacts.renamed(json_name)
-    encoding = encode(artifacts.manifest, tensors, quantize, stored_bytes(artifacts))
+    encoding = encode(artifacts.manifest, tensors, quantize, stored_bytes(artifacts, may_be_kept))
     return artifacts.files_with(encoding.quantization, encoding.pieces(advance), encoding.totals, shard_bytes)
 
 
