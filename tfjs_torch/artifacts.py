@@ -26,6 +26,7 @@ from .sources import FolderFiles, MemoryFiles, SourceFiles, ZipFiles, is_dir, is
 Source: TypeAlias = "str | os.PathLike[str] | bytes | Mapping[str, Any] | Artifacts"
 
 _SIDECARS: Final = ("model_meta.json", "metadata.json", "vocab.json", "class_names.txt", "tensorflowjs_model.pb")
+_NOT_JSON: Final = (".bin", ".safetensors", ".npz", ".pt", ".pth", ".h5", ".keras", ".pb", ".onnx")
 _USUAL_NAMES: Final = ("model.json", "weights_manifest.json", "manifest.json")
 
 
@@ -101,12 +102,15 @@ class Artifacts:
         return cut_groups(totals, paths, sizes, shard_bytes, self.where)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write everything to a folder or a .zip; files appear complete or not at all, the JSON last.
+        """Write everything to a folder, a .zip, or under another JSON name ("out/my.json").
+
+        Files appear complete or not at all, the JSON last.
 
         Raises:
             FilesError: the place cannot be written, or a manifest path leads out of it.
         """
-        write_files(path, self.files())
+        folder, json_name = target_of(path)
+        write_files(folder, (self.renamed(json_name) if json_name else self).files())
 
     def to_zip(self) -> bytes:
         """Everything as the bytes of a .zip; the same model gives the same bytes."""
@@ -189,6 +193,11 @@ def _open(source: Any) -> tuple[SourceFiles, str | None]:
         raise FilesError(str(path), "a folder, a model.json or a .zip expected, found nothing there; check the path")
     if path.suffix.lower() == ".zip":
         return ZipFiles(path, str(path)), None
+    if path.suffix.lower() in _NOT_JSON:
+        raise FilesError(
+            str(path),
+            "a folder, a model.json or a .zip expected, found a file of weights; give the folder that it lies in",
+        )
     return FolderFiles(path.parent), path.name
 
 

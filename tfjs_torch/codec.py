@@ -6,6 +6,7 @@ length as uint32 followed by that many bytes; complex64 is (re, im) pairs of flo
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, TypeAlias
@@ -19,6 +20,7 @@ from .quantization import Array, Dequantizer, quiet
 from .shards import Bytes, Stream
 
 Extent: TypeAlias = "tuple[int, int]"
+_Located: TypeAlias = "tuple[Sequence[WeightSpec], Stream, list[Extent]]"
 Groups: TypeAlias = "Sequence[tuple[Sequence[WeightSpec], Stream]]"
 
 _DTYPES: Final = {name: (np.dtype(dtype), itemsize) for name, (dtype, itemsize) in NUMERIC.items()}
@@ -52,26 +54,31 @@ def decode(groups: Groups, where: str = "weights") -> Iterator[tuple[WeightSpec,
     Numeric tensors come in the manifest's dtype and shape; strings as object arrays of bytes.
     All lengths of all groups are checked before the first tensor is made.
     """
-    located = []
+    located: list[_Located] = []
     for specs, stream in groups:
         with stream:
             located.append((specs, stream, extents(specs, stream, where)))
     for batch in _batches(located):
-        arena = Arena(sum(_memory(spec) for specs, _, _ in batch for spec in specs if spec.quantization))
         made: list[tuple[WeightSpec, Array]] = []
-        quantized: list[_Quantized] = []
-        for specs, stream, places in batch:
-            for spec, (start, stop) in zip(specs, places, strict=True):
-                if spec.quantization:
-                    values = arena.take(spec.shape, *_DTYPES[spec.dtype])
-                    quantized.append(_Quantized(spec, stream, start, values))
-                else:
-                    values = _plain(spec, stream, start, stop)
-                made.append((spec, values))
-        _fill(quantized)
-        for _, stream, _ in batch:
-            stream.close()
+        with contextlib.ExitStack() as open_streams:
+            for _, stream, _ in batch:
+                open_streams.enter_context(stream)
+            _decode_batch(batch, made)
         yield from made
+
+
+def _decode_batch(batch: list[_Located], made: list[tuple[WeightSpec, Array]]) -> None:
+    arena = Arena(sum(_memory(spec) for specs, _, _ in batch for spec in specs if spec.quantization))
+    quantized: list[_Quantized] = []
+    for specs, stream, places in batch:
+        for spec, (start, stop) in zip(specs, places, strict=True):
+            if spec.quantization:
+                values = arena.take(spec.shape, *_DTYPES[spec.dtype])
+                quantized.append(_Quantized(spec, stream, start, values))
+            else:
+                values = _plain(spec, stream, start, stop)
+            made.append((spec, values))
+    _fill(quantized)
 
 
 def decode_tensor(spec: WeightSpec, stream: Stream, start: int, stop: int) -> Array:
@@ -181,8 +188,8 @@ def _memory(spec: WeightSpec) -> int:
     return spec.size * _DTYPES[spec.dtype][1]
 
 
-def _batches(located: list[Any]) -> Iterator[list[Any]]:
-    batch: list[Any] = []
+def _batches(located: list[_Located]) -> Iterator[list[_Located]]:
+    batch: list[_Located] = []
     files = 0
     for group in located:
         if batch and files + len(group[1].shards) > _OPEN_FILES:

@@ -19,11 +19,12 @@ import numpy.typing as npt
 from .codec import Extent, decoded_pieces, encoded_strings
 from .errors import MismatchError, TfjsTorchWarning, UnsupportedError
 from .manifest import NUMERIC, TFJS_DTYPES, Quantization, WeightSpec
-from .quantization import Array, Range, affine, narrow, quantize, requantize, value_range
+from .quantization import Array, Range, affine, code_range, narrow, quantize, requantize, value_range
 from .shards import Bytes, Stream
 
 _SPAN: Final = 1 << 20  # elements handled at once
 _HALF_OVERFLOW: Final = 65520.0  # the smallest float32 that rounds to an infinite half
+_FLOAT32_MAX: Final = float(np.finfo(np.float32).max)
 _OWN_DTYPE: Final = {  # numpy dtype -> the manifest dtype that a new entry gets
     "float16": "float32", "float32": "float32", "float64": "float32", "int32": "int32", "int64": "int32",
     "bool": "bool", "complex64": "complex64", "complex128": "complex64", "object": "string",
@@ -141,15 +142,13 @@ def _afresh(spec: WeightSpec, values: _Values, wanted: str, old: dict[str, Any])
             values.refuse_half_overflow()
         new = Quantization("float16", 1.0, 0.0)
         json = {key: value for key, value in old.items() if key not in ("min", "scale")} | {"dtype": "float16"}
-    elif not found.finite:
-        warnings.warn(
-            f"{spec.name}: NaN or infinity cannot be quantised to {wanted}; stored as float32",
-            TfjsTorchWarning,
-            stacklevel=2,
-        )
-        return plain
     else:
-        new = affine(wanted, found)
+        new = affine(wanted, found) if found.finite else None
+        if new is None or not all(abs(end) <= _FLOAT32_MAX for end in code_range(new)):
+            why = "a range that float32 cannot span" if new else "NaN or infinity"
+            said = f"{spec.name}: {why} cannot be quantised to {wanted}; stored as float32"
+            warnings.warn(said, TfjsTorchWarning, stacklevel=2)
+            return plain
         json = {**old, "dtype": wanted, "min": new.min, "scale": new.scale}
     if not old:
         json["original_dtype"] = spec.dtype

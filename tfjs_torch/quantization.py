@@ -86,12 +86,17 @@ def requantize(values: Array, quantization: Quantization) -> Array | None:
     return None if wrong.size else codes
 
 
+def code_range(quantization: Quantization) -> tuple[float, float]:
+    """What the first and the last code mean."""
+    return quantization.min, CODES[quantization.dtype] * quantization.scale + quantization.min
+
+
 def is_ambiguous(quantization: Quantization, dtype: str) -> bool:
     """Whether different codes can mean the same value: the steps are finer than the values' own."""
     if quantization.dtype == "float16":
         return False
     scale = abs(quantization.scale)
-    top = max(abs(quantization.min), abs(quantization.min + quantization.scale * CODES[quantization.dtype]))
+    top = max(map(abs, code_range(quantization)))
     if dtype == "int32":
         return scale < 1 or top > 2**31 - 1
     # frexp: top < 2**exponent, so that float32 numbers of its size are at most 2**(exponent - 24) apart.
@@ -137,7 +142,7 @@ def narrow(values: Array) -> Array:
 
 def _nearest_codes(values: Array, quantization: Quantization) -> Array:
     last = CODES[quantization.dtype]
-    low, high = sorted((quantization.min, last * quantization.scale + quantization.min))
+    low, high = sorted(code_range(quantization))
     codes = np.empty(values.size, "|u1" if last == 255 else "<u2")
     with quiet():  # NaNs become code 0, infinities the nearest end; the caller looks at the result
         for start in range(0, values.size, CHUNK):

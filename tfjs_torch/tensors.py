@@ -185,11 +185,16 @@ def _match_names(expected: Sequence[str], tensors: Mapping[str, Any]) -> None:
     unexpected = [name for name in tensors if name not in names]
     if missing or unexpected:
         said = [
-            f"{what} key(s) in state_dict: {', '.join(map(repr, keys[:20]))}{' ...' if len(keys) > 20 else ''}."
+            f"{what} key(s) in state_dict: {_quoted(keys)}."
             for what, keys in (("Missing", missing), ("Unexpected", unexpected))
             if keys
         ]
         raise MismatchError("state_dict", f"the manifest's {len(expected)} tensors expected. {' '.join(said)}")
+
+
+def _quoted(keys: Sequence[str]) -> str:
+    """As torch quotes them; twenty are enough to see what is wrong."""
+    return ", ".join(f'"{key}"' for key in keys[:20]) + (" ..." if len(keys) > 20 else "")
 
 
 def _storages(quantize: Quantize, specs: Sequence[WeightSpec]) -> dict[str, str]:
