@@ -143,9 +143,9 @@ def _afresh(spec: WeightSpec, values: _Values, wanted: str, old: dict[str, Any])
         new = Quantization("float16", 1.0, 0.0)
         json = {key: value for key, value in old.items() if key not in ("min", "scale")} | {"dtype": "float16"}
     else:
-        new = affine(wanted, found) if found.finite else None
-        if new is None or not all(abs(end) <= _FLOAT32_MAX for end in code_range(new)):
-            why = "a range that float32 cannot span" if new else "NaN or infinity"
+        new = affine(wanted, found) if found.finite else Quantization(wanted, np.inf, 0.0)
+        if not all(abs(end) <= _FLOAT32_MAX for end in code_range(new)):
+            why = "a range beyond that of float32" if found.finite else "NaN or infinity"
             said = f"{spec.name}: {why} cannot be quantised to {wanted}; stored as float32"
             warnings.warn(said, TfjsTorchWarning, stacklevel=2)
             return plain
