@@ -78,7 +78,7 @@ def test_inspect_warns_of_what_tfjs_would_not_read(tmp_path: Path, capsys: pytes
     assert run("inspect", tmp_path) == 0
     shown = capsys.readouterr().out
     assert "! a:0: names end in ':0'" in shown
-    assert "1 NaN" in shown
+    assert "1 of 2 values are NaN" in shown
 
 
 @pytest.mark.parametrize("suffix", ["safetensors", "npz", "pt"])
@@ -185,6 +185,10 @@ def test_nothing_is_overwritten_without_force(tmp_path: Path, capsys: pytest.Cap
         (["inspect", "nowhere"], ["nowhere", "expected", "found nothing"]),
         (["convert", CLASSIFIER, "out.pt", "--quantize", "uint8"], ["--quantize", "folder"]),
         (["convert", CLASSIFIER, "out", "--quantize", "int4"], ["int4", "uint8"]),
+        (["convert", CLASSIFIER, "out", "--quantize", "uint8:conv*"], ["'conv*'", "dense_Dense1/kernel"]),
+        (["convert", CLASSIFIER, "out.onnx"], ["out.onnx", "folder"]),
+        (["inspect", CLASSIFIER / "model.weights.bin"], ["model.weights.bin", "give", "ml5-classifier"]),
+        (["inspect", CLASSIFIER.parent], ["found none here", "give that folder"]),
         (["convert", CLASSIFIER, "out", "--shard-size", "huge"], ["--shard-size", "'huge'"]),
         (["convert", CLASSIFIER, "out", "--dtype", "float16"], ["--dtype", "--quantize float16"]),
         (["convert", CLASSIFIER, "out.npz", "--dtype", "bfloat16"], ["bfloat16", "safetensors"]),
@@ -235,6 +239,32 @@ def test_notes_go_to_stderr_once(tmp_path: Path, capsys: pytest.CaptureFixture[s
     (tmp_path / "m/model.weights.bin").rename(tmp_path / "m/weights (1).bin")
     assert run("convert", tmp_path / "m", tmp_path / "w.safetensors") == 0
     assert capsys.readouterr().err.count("note: ") == 1
+
+
+def test_the_numbered_files_of_a_browser_stay_together(tmp_path: Path) -> None:
+    (tmp_path / "m").mkdir()
+    for name, numbered in (("model.json", "model (1).json"), ("model_meta.json", "model_meta (1).json")):
+        shutil.copy(CLASSIFIER / name, tmp_path / "m" / numbered)
+    shutil.copy(CLASSIFIER / "model.weights.bin", tmp_path / "m/model.weights (1).bin")
+    assert run("convert", tmp_path / "m", tmp_path / "out") == 0
+    assert {f.name for f in (tmp_path / "out").iterdir()} == {
+        "model (1).json",
+        "model_meta (1).json",
+        "model.weights.bin",
+    }
+
+
+def test_the_meta_of_another_network_is_noticed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(CLASSIFIER, tmp_path / "m")
+    shutil.copy(CLASSIFIER.parent / "ml5-regression/model_meta.json", tmp_path / "m/model_meta.json")
+    run("inspect", tmp_path / "m")
+    assert "! model_meta.json: inputUnits [2], but the network takes [3]" in capsys.readouterr().out
+
+
+def test_weights_without_layers_are_announced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run("convert", CLASSIFIER, tmp_path / "w.npz")
+    assert run("convert", tmp_path / "w.npz", tmp_path / "m") == 0
+    assert "weights only, no layers" in capsys.readouterr().err
 
 
 def process(*args: object, stdin: str | None = None) -> subprocess.CompletedProcess[str]:

@@ -29,47 +29,58 @@ from tfjs_torch import (
 )
 
 ONE = manifest(entry())
+INT32, BOOL, STRING = (manifest(entry(dtype=dtype)) for dtype in ("int32", "bool", "string"))
+HALF = manifest(entry(quantization=quantized("float16")))
+SCALED = entry(quantization=quantized("uint8", 77))
 DEEP = "[" * 100_000 + "]" * 100_000
 
+# what: (manifest, words)
+MANIFESTS: dict[str, tuple[Any, str]] = {
+    "cut JSON": ('{"weightsManifest": [', "manifest: JSON expected, found .* at line 1 column 22"),
+    "JSON in UTF-16": ('{"a": 1}'.encode("utf-16"), "UTF-8 JSON text expected, found byte 0xff"),
+    "JSON 100,000 deep": (DEEP, "JSON of a sane depth expected"),
+    "a key 100,000 deep": (f'{{"weightsManifest": {DEEP}}}', "JSON of a sane depth expected"),
+    "the token NaN": ('{"weightsManifest": [], "x": NaN}', "found the token NaN"),
+    "a number of 5,000 digits": ("[" + "9" * 5000 + "]", "manifest"),
+    "a number for a manifest": (7, 'a model.json with "weightsManifest".* expected, found 7'),
+    "an object of something else": ({"a": 1}, "expected, found an object"),
+    "a group without weights": ([{"paths": []}], r'\[0\]: a list under "weights" expected'),
+    "a path that is a number": ([{"paths": [1], "weights": []}], r"\[0\]\.paths\[0\]: a file name expected, found 1"),
+    "an entry that is a list": (manifest([]), r"weights\[0\]: an entry .* expected, found a list"),
+    "a name that is a number": (manifest(entry(name=7)), 'a string under "name" expected, found 7'),
+    "the name __proto__": (manifest(entry(name="__proto__")), "named '__proto__'"),
+    "a name that comes twice": (manifest(entry(), entry()), "found 'a' twice"),
+    "a dtype that is a list": (manifest(entry(dtype=["float32"])), "'a': .* expected, found a list"),
+    "a shape of -1": (manifest(entry((-1,))), "'a': non-negative integers .* found -1"),
+    "a shape of 1.5": (manifest(entry((1.5,))), "'a': non-negative integers .* found 1.5"),
+    "a shape of true": (manifest(entry((True,))), "non-negative integers .* found True"),
+    "a shape beyond 64 bits": (manifest(entry((2**62, 4))), "a shape that fits into memory"),
+    "an empty shape beyond 64 bits": (manifest(entry((0, 2**62, 2**62))), "fits into memory"),
+    "a shape of 1e300": (manifest(entry((1e300,))), "a shape that fits into memory"),
+    "a scale that is a string": (manifest(entry(quantization=quantized("uint8", "1"))), "'1'"),
+    "a scale of 1e999": (
+        json.dumps(manifest(entry(quantization=quantized("uint8", 77)))).replace("77", "1e999"),
+        "inf",
+    ),
+    "codes of int8": (
+        manifest(entry(quantization=quantized("int8"))),
+        "uint8, uint16 or float16 expected, found 'int8'",
+    ),
+    "a checkpoint with a shape of 5": ({"a": {"filename": "a", "shape": 5}}, "'a': a list of sizes"),
+    "a checkpoint without a shape": ({"a": {"filename": "a", "shape": None}}, "'a': a list of sizes"),
+    "a checkpoint with a file 7": ({"a": {"filename": 7, "shape": [1]}}, "a file name expected, found 7"),
+}
+
 # what: (manifest, bin, error, words)
-MANIFESTS: dict[str, tuple[Any, Any, type[TfjsTorchError], str]] = {
-    "cut JSON": ('{"weightsManifest": [', b"", ManifestError, "manifest: JSON expected, found .* at line 1 column 22"),
-    "an empty path for a manifest": ("", b"", FilesError, "a readable JSON file expected"),
-    "JSON in UTF-16": ('{"a": 1}'.encode("utf-16"), b"", ManifestError, "UTF-8 JSON text expected, found byte 0xff"),
-    "JSON 100,000 deep": (DEEP, b"", ManifestError, "JSON of a sane depth expected"),
-    "a key 100,000 deep": (f'{{"weightsManifest": {DEEP}}}', b"", ManifestError, "JSON of a sane depth expected"),
-    "the token NaN": ('{"weightsManifest": [], "x": NaN}', b"", ManifestError, "found the token NaN"),
-    "a number of 5,000 digits": ("[" + "9" * 5000 + "]", b"", ManifestError, "manifest"),
-    "a number for a manifest": (7, b"", ManifestError, 'a model.json with "weightsManifest".* expected, found 7'),
-    "an object of something else": ({"a": 1}, b"", ManifestError, "found an object of 1; give the JSON file"),
-    "a group without weights": ([{"paths": []}], b"", ManifestError, r'\[0\]: a list under "weights" expected'),
-    "a path that is a number": (manifest(entry(), paths=[1]), b"", ManifestError, "a file name expected, found 1"),  # type: ignore[list-item]
-    "an entry that is a list": (manifest([]), b"", ManifestError, r"weights\[0\]: an entry .* expected, found a list"),
-    "a name that is a number": (manifest(entry(name=7)), b"", ManifestError, 'a string under "name" expected, found 7'),
-    "the name __proto__": (manifest(entry(name="__proto__")), f32(1, 2), ManifestError, "named '__proto__'"),
-    "a name that comes twice": (manifest(entry(), entry()), bytes(16), ManifestError, "found 'a' twice"),
-    "a dtype that is a list": (manifest(entry(dtype=["float32"])), bytes(8), ManifestError, "a list of 1"),
-    "a shape of -1": (manifest(entry((-1,))), bytes(8), ManifestError, "'a': non-negative integers .* found -1"),
-    "a shape of 1.5": (manifest(entry((1.5,))), bytes(8), ManifestError, "'a': non-negative integers .* found 1.5"),
-    "a shape of true": (manifest(entry((True,))), bytes(8), ManifestError, "non-negative integers .* found True"),
-    "a shape beyond 64 bits": (manifest(entry((2**62, 4))), b"", ManifestError, "a shape that fits into memory"),
-    "an empty shape beyond 64 bits": (manifest(entry((0, 2**62, 2**62))), b"", ManifestError, "fits into memory"),
-    "a shape of 1e300": (manifest(entry((1e300,))), b"", ManifestError, "a shape that fits into memory"),
-    "a shape of 40 dimensions": (manifest(entry((1,) * 40)), f32(1), UnsupportedError, "found 40"),
-    "a scale that is a string": (manifest(entry(quantization=quantized("uint8", "1"))), b"", ManifestError, "'1'"),
-    "a scale of 1e999": ('[{"paths":[],"weights":[{"name":"a","shape":[1],"dtype":"float32","quantization":'
-                         '{"dtype":"uint8","min":0,"scale":1e999}}]}]', b"\0", ManifestError, "found inf"),
-    "codes of int8": (manifest(entry(quantization=quantized("int8"))), b"", ManifestError, "uint8, uint16 or float16"),
-    "a checkpoint with a shape of 5": ({"a": {"filename": "a", "shape": 5}}, b"", ManifestError, "'a': a list of sizes"),
-    "a checkpoint without a shape": ({"a": {"filename": "a", "shape": None}}, b"", ManifestError, "'a': a list of sizes"),
-    "a checkpoint with a file 7": ({"a": {"filename": 7, "shape": [1]}}, b"", ManifestError, "a file name expected, found 7"),
-    "a byte too few": (ONE, bytes(7), WeightsLengthError, "8 bytes expected .*, 7 found .* 1 missing, from tensor 'a' on"),
+BYTES: dict[str, tuple[Any, Any, type[TfjsTorchError], str]] = {
+    "a byte too few": (ONE, bytes(7), WeightsLengthError, "8 bytes expected .*, 7 found .* 1 missing, from tensor 'a'"),
     "a byte too many": (ONE, bytes(9), WeightsLengthError, "8 bytes expected .*, 9 found .* 1 too many"),
     "no bytes": (ONE, b"", WeightsLengthError, "8 missing"),
     "bytes for no tensors": ([], b"\0", WeightsLengthError, "1 too many"),
-    "a string cut in its length": (manifest(entry((1,), "string")), bytes(3), WeightsLengthError, "4 bytes of length"),
-    "a string cut in its text": (manifest(entry((1,), "string")), text(b"ab")[:-1], WeightsLengthError, "2 bytes of text"),
+    "a string cut in its length": (STRING, bytes(3), WeightsLengthError, "4 bytes of length"),
+    "a string cut in its text": (STRING, text(b"", b"ab")[:-1], WeightsLengthError, "2 bytes of text"),
     "10**17 strings": (manifest(entry((10**17,), "string")), text(b""), WeightsLengthError, r"string 1 of 10{17}"),
+    "40 dimensions": (manifest(entry((1,) * 40)), f32(1), UnsupportedError, "at most 32 dimensions .* found 40"),
     "a shard too many": (ONE, [bytes(4), bytes(4)], MismatchError, r"1 shards expected \(w\.bin\), found 2"),
     "bytes under another name": (ONE, {"v.bin": bytes(8)}, FilesError, "w.bin: bytes .* expected in bin, found v.bin"),
     "a list for bytes": (ONE, [[1, 2]], FilesError, "bytes in one piece expected, found list"),
@@ -78,52 +89,65 @@ MANIFESTS: dict[str, tuple[Any, Any, type[TfjsTorchError], str]] = {
     "a path of 5,000 characters": (ONE, "w" * 5000, FilesError, "w"),
     "a path with a NUL": (ONE, "w\0", FilesError, "w"),
     "a manifest path of 5,000 characters": ("m" * 5000, b"", FilesError, "a readable JSON file expected"),
-}  # fmt: skip
+    "an empty path for a manifest": ("", b"", FilesError, "a readable JSON file expected"),
+}
 
-# what: (state_dict, manifest, error, words)
-STATES: dict[str, tuple[Any, Any, type[TfjsTorchError], str]] = {
-    "a missing key": ({}, ONE, MismatchError, r"Missing key\(s\) in state_dict: .a.\."),
-    "an unexpected key": ({"a": torch.zeros(2), "b": 1}, ONE, MismatchError, "b: a torch tensor .* expected, found int"),
-    "an unexpected tensor": ({"a": torch.zeros(2), "b": torch.zeros(1)}, ONE, MismatchError, r"Unexpected key\(s\) in state_dict: .b.\."),
-    "a name that is no string": ({1: torch.zeros(2)}, ONE, MismatchError, "names that are strings expected, found 1"),
-    "another shape": ({"a": torch.zeros(2, 1)}, ONE, MismatchError, r"a: shape \(2,\) expected, found \(2, 1\)"),
-    "a list": ({"a": [1.0, 2.0]}, ONE, MismatchError, "a: a torch tensor or numpy array expected, found list"),
-    "int64 beyond int32": ({"a": torch.tensor([0, 2**31])}, None, MismatchError, "a: .*int32.* found int64 2147483648 at flat index 1"),
-    "float64 beyond float32": ({"a": torch.tensor([1e300], dtype=torch.float64)}, None, MismatchError, "a: .*float32.* 1e.300 at flat index 0"),
-    "complex128 beyond complex64": ({"a": torch.tensor([1e300j], dtype=torch.complex128)}, None, MismatchError, "a: .*complex64"),
-    "a fraction for int32": ({"a": torch.tensor([1, 1.5])}, manifest(entry(dtype="int32")), MismatchError, "a: .*int32.* found float32 1.5 at flat index 1"),
-    "NaN for int32": ({"a": torch.tensor([1, np.nan])}, manifest(entry(dtype="int32")), MismatchError, "a: .*int32.* found float32 nan"),
-    "2**31 for int32": ({"a": torch.tensor([1, 2.0**31])}, manifest(entry(dtype="int32")), MismatchError, "a: .*int32"),
-    "2 for bool": ({"a": torch.tensor([1, 2])}, manifest(entry(dtype="bool")), MismatchError, "a: .*bool.* found int64 2"),
-    "2**24 + 1 for float32": ({"a": torch.tensor([1, 2**24 + 1])}, ONE, MismatchError, "a: .*float32.* found int64 16777217"),
-    "complex for float32": ({"a": torch.tensor([1, 1j])}, ONE, MismatchError, "a: .*float32.* found complex64 "),
-    "complex NaN for float32": ({"a": torch.tensor([1, complex(np.nan, 5)])}, ONE, MismatchError, "a: .*float32"),
-    "text for float32": ({"a": np.array(["1.5", "2"])}, ONE, MismatchError, "a: .*float32"),
-    "strings for float32": ({"a": strings(b"x", b"y")}, ONE, MismatchError, "a: .*float32"),
-    "numbers for strings": ({"a": torch.zeros(2)}, manifest(entry(dtype="string")), MismatchError, "a: an object array of bytes"),
-    "None for strings": ({"a": np.array([None, b""])}, manifest(entry(dtype="string")), MismatchError, "a: an object array"),
-    "dates": ({"a": np.array(["2020", "2021"], "M8[D]")}, ONE, MismatchError, "a: .*float32"),
-    "raw records": ({"a": np.zeros(2, "V4")}, ONE, MismatchError, "a: .*float32"),
-    "new raw records": ({"a": np.zeros(2, "V4")}, None, UnsupportedError, "a: one of float32.* found void"),
-    "a sparse tensor": ({"a": torch.zeros(2).to_sparse()}, ONE, MismatchError, "a: a dense tensor .* found layout torch.sparse_coo"),
-    "a meta tensor": ({"a": torch.zeros(2, device="meta")}, ONE, MismatchError, "a: a dense tensor with values .* on meta"),
-    "float8": ({"a": torch.zeros(2).to(torch.float8_e4m3fn)}, ONE, UnsupportedError, "a: .* torch.float8_e4m3fn; cast it"),
-    "a float beyond float16": ({"a": torch.tensor([1, 7e4])}, manifest(entry(quantization=quantized("float16"))), MismatchError, "a: .*65504.* found 70000"),
-}  # fmt: skip
+# what: (tensor, manifest, words)
+VALUES: dict[str, tuple[Any, Any, str]] = {
+    "another shape": (torch.zeros(2, 1), ONE, r"a: shape \(2,\) expected, found \(2, 1\)"),
+    "a list": ([1.0, 2.0], ONE, "a: a torch tensor or numpy array expected, found list"),
+    "int64 beyond int32": (torch.tensor([0, 2**31]), None, "a: .*int32.* found int64 2147483648 at flat index 1"),
+    "float64 beyond float32": (np.array([1e300]), None, "a: .*float32.* found float64 1e.300 at flat index 0"),
+    "complex128 beyond complex64": (np.array([1e300j]), None, "a: .*complex64"),
+    "a fraction for int32": (torch.tensor([1, 1.5]), INT32, "a: .*int32.* found float32 1.5 at flat index 1"),
+    "NaN for int32": (torch.tensor([1, np.nan]), INT32, "a: .*int32.* found float32 nan"),
+    "2**31 for int32": (torch.tensor([1, 2.0**31]), INT32, "a: .*int32"),
+    "2 for bool": (torch.tensor([1, 2]), BOOL, "a: .*bool.* found int64 2"),
+    "2**24 + 1 for float32": (torch.tensor([1, 2**24 + 1]), ONE, "a: .*float32.* found int64 16777217"),
+    "complex for float32": (torch.tensor([1, 1j]), ONE, "a: .*float32.* found complex64 "),
+    "complex NaN for float32": (torch.tensor([1, complex(np.nan, 5)]), ONE, "a: .*float32"),
+    "text for float32": (np.array(["1.5", "2"]), ONE, "a: .*float32"),
+    "strings for float32": (strings(b"x", b"y"), ONE, "a: .*float32"),
+    "numbers for strings": (torch.zeros(2), STRING, "a: an object array of bytes"),
+    "None for strings": (np.array([None, b""]), STRING, "a: an object array"),
+    "dates": (np.array(["2020", "2021"], "M8[D]"), ONE, "a: .*float32"),
+    "raw records": (np.zeros(2, "V4"), ONE, "a: .*float32"),
+    "a sparse tensor": (torch.zeros(2).to_sparse(), ONE, "a: a dense tensor .* found layout torch.sparse_coo"),
+    "a meta tensor": (torch.zeros(2, device="meta"), ONE, "a: a dense tensor with values .* on meta"),
+    "a float beyond float16": (torch.tensor([1, 7e4]), HALF, "a: .*65504.* found 70000"),
+}
 
 
 @pytest.mark.parametrize("what", MANIFESTS)
-def test_what_cannot_be_read_is_said(what: str) -> None:
-    given, data, error, words = MANIFESTS[what]
+def test_a_manifest_that_cannot_be_read_is_said(what: str) -> None:
+    given, words = MANIFESTS[what]
+    with pytest.raises(ManifestError, match=words):
+        tfjs_to_torch(given, b"")
+
+
+@pytest.mark.parametrize("what", BYTES)
+def test_bytes_that_do_not_fit_are_said(what: str) -> None:
+    given, data, error, words = BYTES[what]
     with pytest.raises(error, match=words):
         tfjs_to_torch(given, data)
 
 
-@pytest.mark.parametrize("what", STATES)
-def test_what_cannot_be_written_is_said(what: str) -> None:
-    state_dict, given, error, words = STATES[what]
-    with pytest.raises(error, match=words):
-        torch_to_tfjs(state_dict, given)
+@pytest.mark.parametrize("what", VALUES)
+def test_a_value_that_cannot_be_written_is_said(what: str) -> None:
+    tensor, given, words = VALUES[what]
+    with pytest.raises(MismatchError, match=words):
+        torch_to_tfjs({"a": tensor}, given)
+
+
+@pytest.mark.parametrize("tensor", [torch.zeros(2).to(torch.float8_e4m3fn), np.zeros(2, "V4")], ids=["float8", "void"])
+def test_a_dtype_that_nobody_reads_is_said(tensor: Any) -> None:
+    with pytest.raises(UnsupportedError, match=r"^a: .* cast it"):
+        torch_to_tfjs({"a": tensor})
+
+
+def test_a_name_that_is_no_string_is_said() -> None:
+    with pytest.raises(MismatchError, match="names that are strings expected, found 1"):
+        torch_to_tfjs({1: torch.zeros(2)})  # type: ignore[dict-item]
 
 
 def test_missing_and_unexpected_keys_are_told_in_the_words_of_torch() -> None:
@@ -135,22 +159,23 @@ def test_missing_and_unexpected_keys_are_told_in_the_words_of_torch() -> None:
 
 
 def test_a_missing_key_is_said_also_while_another_models_bools_are_remembered() -> None:
-    remembered = tfjs_to_torch(manifest(entry(dtype="bool")), b"\2\0")
+    remembered = tfjs_to_torch(BOOL, b"\2\0")
     with pytest.raises(MismatchError, match="Missing"):
         torch_to_tfjs({}, ONE)
     assert torch_to_tfjs({"a": np.float32(3)}, manifest(entry(())))[1] == f32(3)
     assert remembered["a"].tolist() == [True, False]
 
 
-@pytest.mark.parametrize("quantize", ["int4", 5, [5], {"uint8": 5}, {"uint4": True}, ["uint8", "uint16"],
-                                      {"uint8": "a", "uint16": "*"}, {"uint8": True, "uint16": True}], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    "quantize", ["int4", 5, [5], {"uint8": 5}, {"uint4": True}, {"uint8": "a", "uint16": "*"}], ids=str
+)
 def test_a_quantize_that_means_nothing_is_said(quantize: Any) -> None:
     with pytest.raises(MismatchError):
         torch_to_tfjs({"a": torch.zeros(2)}, quantize=quantize)
 
 
 def test_a_quantize_pattern_that_matches_nothing_is_said() -> None:
-    with pytest.warns(TfjsTorchWarning, match="no float32 tensor matches 'b'"):
+    with pytest.raises(MismatchError, match="no float32 tensor matches 'b'; there are a"):
         torch_to_tfjs({"a": torch.zeros(2)}, quantize="uint8:b")
 
 
@@ -162,7 +187,7 @@ def test_a_shard_length_that_is_none_is_said(shard_bytes: Any, tmp_path: Path) -
 
 @pytest.mark.parametrize("call", [tfjs_to_torch, torch_to_tfjs])
 def test_a_layout_that_is_none_is_said(call: Callable[..., Any]) -> None:
-    with pytest.raises(MismatchError, match='layout: "tfjs" expected, found .keras.'):
+    with pytest.raises(MismatchError, match=r'layout: "tfjs" expected, found .keras.'):
         call({}, [], layout="keras")
     with pytest.raises(UnsupportedError, match="layout"):
         call({}, [], layout="torch")
@@ -213,11 +238,42 @@ def test_a_renamed_weights_file_is_taken_and_named(tmp_path: Path) -> None:
         assert load_file(folder)["a"].tolist() == [1, 2]
 
 
-@pytest.mark.parametrize("others", [{}, {"v.bin": 7}, {"v.bin": 9}, {"u.bin": 8, "v.bin": 8}], ids=str)
+def test_two_stand_ins_for_a_missing_file_are_refused_and_named(tmp_path: Path) -> None:
+    folder = write_model(tmp_path, ONE, {name: bytes(8) for name in ("v.bin", "x.bin", "u.bin")})
+    with pytest.raises(FilesError, match=r"w\.bin: .* found 'u\.bin', 'v\.bin'|'u\.bin' and 'v\.bin'"):
+        load_file(folder)
+
+
+@pytest.mark.parametrize("others", [{}, {"v.bin": 7}, {"v.bin": 9}], ids=str)
 def test_a_missing_file_without_one_clear_stand_in_is_refused(others: dict[str, int], tmp_path: Path) -> None:
     folder = write_model(tmp_path, ONE, {name: bytes(size) for name, size in others.items()})
     with pytest.raises(FilesError, match=r"w\.bin: this weights file expected beside the JSON, found .*model\.json"):
         load_file(folder)
+
+
+def test_two_files_that_could_stand_in_are_both_named(tmp_path: Path) -> None:
+    folder = write_model(tmp_path, ONE, {"u.bin": bytes(8), "v.bin": bytes(8)})
+    with pytest.raises(FilesError, match=r"'(u|v)\.bin' and '(u|v)\.bin', which both fit"):
+        load_file(folder)
+
+
+def test_a_file_of_the_wrong_length_beside_one_of_the_right_length_is_said(tmp_path: Path) -> None:
+    folder = write_model(tmp_path, ONE, {"w.bin": bytes(4), "v.bin": bytes(8)})
+    with pytest.raises(WeightsLengthError, match=r"8 bytes expected, 4 found; 'v\.bin' has the right length"):
+        load_file(folder)
+
+
+def test_a_rival_file_that_bears_the_name_of_the_json_is_said(tmp_path: Path) -> None:
+    folder = write_model(tmp_path, ONE, {"w.bin": f32(1, 2), "model.weights.bin": f32(3, 4)})
+    with pytest.warns(TfjsTorchWarning, match=r"took 'w\.bin'.*'model\.weights\.bin' lies there too"):
+        assert load_file(folder)["a"].tolist() == [1, 2]
+
+
+def test_warnings_point_at_the_line_of_the_caller(tmp_path: Path) -> None:
+    folder = write_model(tmp_path, ONE, {"renamed.bin": f32(1, 2)})
+    with pytest.warns(TfjsTorchWarning) as caught:
+        load_file(folder)
+    assert [warning.filename for warning in caught] == [__file__]
 
 
 def test_two_missing_files_are_counted(tmp_path: Path) -> None:
@@ -246,18 +302,20 @@ def test_a_link_to_the_whole_model_is_fine(tmp_path: Path) -> None:
     assert load_file(tmp_path / "link")["a"].tolist() == [1, 2]
 
 
+MODEL, LONG = (json.dumps({"weightsManifest": manifest(entry(), paths=[p])}).encode() for p in ("w.bin", "w" * 300))
+
 # what: (files of the folder, what is opened, words)
 PLACES: dict[str, tuple[dict[str, bytes], str, str]] = {
-    "an empty folder": ({"sub/x": b""}, "", r"one model\.json expected, found none among no files"),
-    "a folder of other files": ({"a.txt": b""}, "", r"none among a\.txt; ml5's save\(\) makes"),
-    "two models": ({"a.json": b"{\"weightsManifest\":[]}", "b.json": b"{\"weightsManifest\":[]}"}, "", r"several: a\.json, b\.json"),
+    "an empty folder": ({"sub/x": b""}, "", r"one model\.json expected, found no files"),
+    "a folder of other files": ({"a.txt": b""}, "", r"one model\.json expected, found a\.txt; .*model_meta\.json"),
+    "two models": ({"a.json": MODEL, "b.json": MODEL}, "", r"several: a\.json, b\.json"),
     "nothing": ({}, "gone", "found nothing there"),
     "a path of 5,000 characters": ({}, "x" * 5000, "x"),
     "a path with a NUL": ({}, "x\0", "x"),
     "a zip that is none": ({"a.zip": b"PK"}, "a.zip", r"a \.zip expected"),
-    "a long name in the manifest": ({"model.json": json.dumps({"weightsManifest": manifest(entry(), paths=["w" * 300])}).encode()}, "", "w"),
-    "a folder for a weights file": ({"model.json": json.dumps({"weightsManifest": ONE}).encode(), "w.bin/x": b""}, "", r"w\.bin"),
-}  # fmt: skip
+    "a long name in the manifest": ({"model.json": LONG}, "", "w"),
+    "a folder for a weights file": ({"model.json": MODEL, "w.bin/x": b""}, "", r"w\.bin"),
+}
 
 
 @pytest.mark.parametrize("what", PLACES)

@@ -17,6 +17,7 @@ from helpers import (
     snapshot,
     told,
     told_all,
+    warned,
     weight_data,
 )
 from judges import CASES, expected
@@ -148,6 +149,13 @@ def test_write_weights_writes_what_the_official_one_writes(name: str, tmp_path: 
     written = write_weights(input_of(CASES / name), ours, **ARGUMENTS.get(name, {}))
     assert written == official_write(theirs, input_of(CASES / name), **ARGUMENTS.get(name, {}))
     assert snapshot(ours) == snapshot(theirs)
+
+
+def test_a_glob_that_matches_nothing_is_no_error_for_write_weights_as_for_the_official_one(tmp_path: Path) -> None:
+    groups = input_of(CASES / "py-shards-7")
+    with warned():
+        ours = write_weights(groups, tmp_path / "ours", quantization_dtype_map={"uint8": ["gone*", "a"]})
+    assert ours == official_write(tmp_path / "theirs", groups, quantization_dtype_map={"uint8": ["gone*", "a"]})
 
 
 @pytest.mark.parametrize(

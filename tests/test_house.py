@@ -23,8 +23,8 @@ PACKAGE = ROOT / "tfjs_torch"
 ORDER = [
     "_version", "errors", "strict_json",
     "manifest", "topology", "parallel", "quantization", "shards", "codec", "encoder",
-    "saving", "sharding", "sources", "artifacts", "tensors",
-    "official", "engines", "given", "compat", "statistics", "summary", "comparison",
+    "saving", "sharding", "sources", "discovery", "artifacts", "tensors",
+    "official", "engines", "given", "compat", "statistics", "oddities", "summary", "comparison",
     "torch_tensors", "containers", "conversion", "weights", "cli", "__main__", "__init__",
 ]  # fmt: skip
 WITHOUT_TORCH = [room for room in ORDER if room not in ("torch_tensors", "weights")]

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import io
 import os
-import posixpath
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from . import strict_json
-from .errors import FilesError, TfjsTorchWarning
+from .discovery import find_json, find_shards, find_sidecars, read_json
+from .errors import FilesError, warn
 from .manifest import Manifest, is_manifest, parse_manifest
 from .saving import Files, write_files, write_zip_stream
 from .sharding import Cut, cut_groups, split
@@ -25,9 +24,7 @@ from .sources import FolderFiles, MemoryFiles, SourceFiles, ZipFiles, is_dir, is
 
 Source: TypeAlias = "str | os.PathLike[str] | bytes | Mapping[str, Any] | Artifacts"
 
-_SIDECARS: Final = ("model_meta.json", "metadata.json", "vocab.json", "class_names.txt", "tensorflowjs_model.pb")
-_NOT_JSON: Final = (".bin", ".safetensors", ".npz", ".pt", ".pth", ".h5", ".keras", ".pb", ".onnx")
-_USUAL_NAMES: Final = ("model.json", "weights_manifest.json", "manifest.json")
+_OTHER_FILES: Final = (".bin", ".safetensors", ".npz", ".npy", ".pt", ".pth", ".h5", ".keras", ".pb", ".onnx", ".pkl")
 
 
 @dataclass(frozen=True)
@@ -141,16 +138,15 @@ def read_artifacts(source: Source) -> Artifacts:
     """
     if isinstance(source, Artifacts):
         return source
-    files, json_name = _open(source)
-    json_name, text, document = _find_json(files, json_name)
+    files, given = _open(source)
+    json_name, text, document = read_json(files, given) if given else find_json(files)
     where = files.describe(json_name)
     manifest = parse_manifest(document, where)
     for note in manifest.notes:
-        warnings.warn(f"{where}: {note}", TfjsTorchWarning, stacklevel=2)
-    shards, notes = _find_shards(files, manifest)
-    return Artifacts(
-        json_name, text, manifest, shards, _find_sidecars(files, json_name, manifest), (*manifest.notes, *notes), where
-    )
+        warn(f"{where}: {note}")
+    shards, notes = find_shards(files, json_name, manifest)
+    sidecars = find_sidecars(files, json_name, manifest)
+    return Artifacts(json_name, text, manifest, tuple(shards), sidecars, (*manifest.notes, *notes), where)
 
 
 def template(like: Source | list[Any] | None) -> Artifacts | None:
@@ -163,9 +159,19 @@ def template(like: Source | list[Any] | None) -> Artifacts | None:
 
 
 def target_of(path: str | os.PathLike[str]) -> tuple[Path, str | None]:
-    """(folder or .zip, name of the JSON) of a path to write to: "out", "out.zip" or "out/my.json"."""
-    target = Path(path)
-    return (target.parent, target.name) if target.suffix.lower() == ".json" else (target, None)
+    """(folder or .zip, name of the JSON) of a path to write to: "out", "out.zip" or "out/my.json".
+
+    Raises:
+        FilesError: the ending of another kind of file.
+    """
+    try:
+        target = Path(path)
+    except TypeError:
+        raise FilesError("path", f"a path expected, found {type(path).__name__} {path!r:.60}") from None
+    suffix = target.suffix.lower()
+    if suffix in _OTHER_FILES:
+        raise FilesError(str(target), f"a folder, a .json or a .zip to write a tf.js model to expected, found {suffix}")
+    return (target.parent, target.name) if suffix == ".json" else (target, None)
 
 
 def stream_pieces(stream: Stream) -> Iterator[Any]:
@@ -184,88 +190,17 @@ def _open(source: Any) -> tuple[SourceFiles, str | None]:
     try:
         path = Path(source)
     except TypeError:
-        raise FilesError(
-            "source", f"a path, bytes or {{name: bytes}} expected, found {type(source).__name__}"
-        ) from None
+        raise FilesError("source", f"a path, bytes or {{name: bytes}} expected, found {source!r:.60}") from None
     if is_dir(path):
         return FolderFiles(path), None
     if not is_file(path):
         raise FilesError(str(path), "a folder, a model.json or a .zip expected, found nothing there; check the path")
     if path.suffix.lower() == ".zip":
         return ZipFiles(path, str(path)), None
-    if path.suffix.lower() in _NOT_JSON:
+    if path.suffix.lower() in _OTHER_FILES:
         raise FilesError(
             str(path),
-            "a folder, a model.json or a .zip expected, found a file of weights; give the folder that it lies in",
+            f"a tf.js model expected (a folder, a model.json or a .zip), found a file of weights; "
+            f"a .bin belongs to the model.json beside it: give {path.parent}",
         )
     return FolderFiles(path.parent), path.name
-
-
-def _find_json(files: SourceFiles, given: str | None) -> tuple[str, bytes, Any]:
-    if given is not None:
-        text = files.text(given)
-        return given, text, strict_json.loads(text, files.describe(given))
-    names = [name for name in files.names() if name.endswith(".json") and "/" not in name]
-    for name in _USUAL_NAMES:
-        if name in names:
-            return _find_json(files, name)
-    found = []
-    for name in sorted(names):
-        if name not in _SIDECARS and not name.endswith("_meta.json"):
-            candidate = _find_json(files, name)
-            found += [candidate] if is_manifest(candidate[2]) else []
-    if len(found) == 1:
-        return found[0]
-    what = f"several: {', '.join(name for name, _, _ in found)}; name the one you mean" if found else (
-        f"none among {', '.join(sorted(files.names())[:12]) or 'no files'}; "
-        "ml5's save() makes model.json, model_meta.json and model.weights.bin: all three are needed"
-    )  # fmt: skip
-    raise FilesError(files.where, f"one model.json expected, found {what}")
-
-
-def _find_shards(files: SourceFiles, manifest: Manifest) -> tuple[tuple[tuple[Shard, ...], ...], tuple[str, ...]]:
-    missing = {path for path in manifest.paths if not files.has(path)}
-    found = {path: files.shard(path) for path in manifest.paths if path not in missing}
-    notes = []
-    for path in sorted(missing):
-        other = _renamed(files, manifest, path, found) if len(missing) == 1 else None
-        if other is None:
-            raise _missing(files, sorted(missing))
-        found[path] = other
-        note = f"{files.where}: {path!r} of the manifest is not there; took {other.name!r}, the only file of its length"
-        warnings.warn(note, TfjsTorchWarning, stacklevel=2)
-        notes.append(note)
-    return tuple(tuple(found[path] for path in group.paths) for group in manifest.groups), tuple(notes)
-
-
-def _renamed(files: SourceFiles, manifest: Manifest, path: str, found: Mapping[str, Shard]) -> Shard | None:
-    """The one file of exactly the length that the missing one must have (ml5 users rename files)."""
-    group = next(group for group in manifest.groups if path in group.paths)
-    lengths = [spec.nbytes for spec in group.specs]
-    if None in lengths or group.paths.count(path) > 1:
-        return None
-    length = sum(n or 0 for n in lengths) - sum(found[p].nbytes for p in group.paths if p != path)
-    named = set(manifest.paths)
-    others = [name for name in files.names() if "/" not in name and not name.endswith((".json", ".txt", ".pb"))]
-    candidates = [
-        shard for name in others if name not in named and f"./{name}" not in named
-        for shard in [files.shard(name)] if shard.nbytes == length
-    ]  # fmt: skip
-    return candidates[0] if len(candidates) == 1 and length > 0 else None
-
-
-def _missing(files: SourceFiles, missing: list[str]) -> FilesError:
-    there = ", ".join(sorted(files.names())[:12]) or "nothing"
-    more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-    return FilesError(
-        files.describe(missing[0]),
-        f"this weights file{more} expected beside the JSON, found {there}; put it there under the name in the manifest",
-    )
-
-
-def _find_sidecars(files: SourceFiles, json_name: str, manifest: Manifest) -> dict[str, Shard]:
-    own = f"{json_name.removesuffix('.json')}_meta.json"
-    taken = {posixpath.normpath(path) for path in manifest.paths} | {json_name}
-    return {
-        name: files.shard(name) for name in dict.fromkeys((own, *_SIDECARS)) if files.has(name) and name not in taken
-    }

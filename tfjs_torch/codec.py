@@ -116,6 +116,7 @@ def encoded_strings(values: Array) -> bytes:
 def _fill(tensors: list[_Quantized]) -> None:
     """Dequantise all: the large ones span by span on all processors, neighbouring small ones in one go."""
     run: list[_Quantized] = []
+    tensors = [tensor for tensor in tensors if tensor.spec.size]
     for tensor in tensors:
         if tensor.spec.size < _SMALL and run and not run[-1].is_followed_by(tensor, run[0]):
             _fill_run(run)
@@ -134,9 +135,8 @@ def _fill_run(run: list[_Quantized]) -> None:
     scratch = np.empty(_SMALL)
     with quiet():
         for tensor in run:
-            if tensor.spec.size:
-                own = _as(codes[tensor.start - start : tensor.stop - start], tensor.stored)
-                tensor.dequantizer.fill(own, tensor.values, scratch)
+            own = _as(codes[tensor.start - start : tensor.stop - start], tensor.stored)
+            tensor.dequantizer.fill(own, tensor.values, scratch)
 
 
 class _Quantized:

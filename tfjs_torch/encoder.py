@@ -9,7 +9,6 @@ complex128 to complex64), because PyTorch and numpy users compute in them.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -17,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .codec import Extent, decoded_pieces, encoded_strings
-from .errors import MismatchError, TfjsTorchWarning, UnsupportedError
+from .errors import MismatchError, UnsupportedError, warn
 from .manifest import NUMERIC, TFJS_DTYPES, Quantization, WeightSpec
 from .quantization import Array, Range, affine, code_range, narrow, quantize, requantize, value_range
 from .shards import Bytes, Stream
@@ -146,8 +145,7 @@ def _afresh(spec: WeightSpec, values: _Values, wanted: str, old: dict[str, Any])
         new = affine(wanted, found) if found.finite else Quantization(wanted, np.inf, 0.0)
         if not all(abs(end) <= _FLOAT32_MAX for end in code_range(new)):
             why = "a range beyond that of float32" if found.finite else "NaN or infinity"
-            said = f"{spec.name}: {why} cannot be quantised to {wanted}; stored as float32"
-            warnings.warn(said, TfjsTorchWarning, stacklevel=2)
+            warn(f"{spec.name}: {why} cannot be quantised to {wanted}; stored as float32")
             return plain
         json = {**old, "dtype": wanted, "min": new.min, "scale": new.scale}
     if not old:

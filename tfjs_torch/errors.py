@@ -16,6 +16,9 @@ A message reads `where: what was expected, what was found; what to do`.
 
 from __future__ import annotations
 
+import sys
+import warnings
+
 
 class TfjsTorchError(ValueError):
     """Base of all errors of this package.
@@ -68,3 +71,11 @@ class MismatchError(TfjsTorchError):
 
 class TfjsTorchWarning(UserWarning):
     """Something the user should know about a job that was done nevertheless."""
+
+
+def warn(message: str) -> None:
+    """Warn at the line of the caller's own code, not at one of this package."""
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == __package__:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, TfjsTorchWarning, stacklevel=level)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import posixpath
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from . import strict_json
-from .errors import FilesError, MismatchError, TfjsTorchWarning
+from .errors import FilesError, MismatchError, warn
 from .manifest import Manifest, WeightSpec, parse_manifest
 from .saving import resolve_inside
 from .shards import MAX_MAPPED, FileShard, MemoryShard, Shard, Stream
@@ -29,7 +28,7 @@ def given_manifest(manifest: Any) -> Manifest:
         manifest = strict_json.loads(_read(Path(manifest)), where)
     parsed = parse_manifest(manifest, where)
     for note in parsed.notes:
-        warnings.warn(f"{where}: {note}", TfjsTorchWarning, stacklevel=3)
+        warn(f"{where}: {note}")
     return parsed
 
 

@@ -309,7 +309,7 @@ def _kind(value: Any) -> str:
     if value is None:
         return "nothing"
     if isinstance(value, (dict, list)):
-        return f"{'an object' if isinstance(value, dict) else 'a list'} of {len(value)}"
+        return f"an object with {len(value)} keys" if isinstance(value, dict) else f"a list of {len(value)}"
     return _short(value)
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import posixpath
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
-from .errors import MismatchError, TfjsTorchWarning
+from .errors import MismatchError, warn
 
 SHARD_BYTES: Final = 4 << 20  # the official converter's default, once chosen for browser caches
 SINGLE_FILE: Final = "./model.weights.bin"  # what tf.js and ml5 name it
@@ -62,11 +61,10 @@ def cut_groups(
     names = [posixpath.normpath(cut.path) for cut in files]
     if misread_by_tfjs([cut.nbytes for cut in files]) or len(set(names)) < len(names):
         merged = f"equal shards of {shard_bytes} bytes" if shard_bytes else f"one file, {SINGLE_FILE}"
-        warnings.warn(
-            f"{where}: tf.js 4.22 would misread files of {[cut.nbytes for cut in files][:8]} bytes, or two entries "
-            f"share one file; all weights are written as {merged}",
-            TfjsTorchWarning,
-            stacklevel=2,
+        sizes_now = [cut.nbytes for cut in files][:8]
+        warn(
+            f"{where}: tf.js 4.22 would misread files of {sizes_now} bytes, or two entries share one file; "
+            f"all weights are written as {merged}"
         )
         return [_cut(sum(totals), [SINGLE_FILE], None, shard_bytes, 0)]
     return groups

@@ -28,6 +28,9 @@ class SourceFiles(Protocol):
     def names(self) -> Iterable[str]:
         """Names of all files, relative, with forward slashes."""
 
+    def names_below(self) -> Iterable[str]:
+        """Names of model.json files in folders below, for a hint."""
+
     def has(self, name: str) -> bool: ...
 
     def shard(self, name: str) -> Shard: ...
@@ -46,6 +49,9 @@ class FolderFiles:
         # Direct children only, and no links that lead out: weights in subfolders are found by the manifest's paths.
         return [child.name for child in self.folder.iterdir() if child.is_file() and self._is_inside(child.name)]
 
+    def names_below(self) -> list[str]:
+        return [path.relative_to(self.folder).as_posix() for path in self.folder.glob("*/model.json")]
+
     def has(self, name: str) -> bool:
         return is_file(resolve_inside(self.folder, name, self.where))
 
@@ -61,7 +67,7 @@ class FolderFiles:
             raise FilesError(str(path), f"a readable file expected, found {error.strerror}") from None
 
     def describe(self, name: str) -> str:
-        return os.path.join(self.where, name)
+        return os.path.join(self.where, name.removeprefix("./"))
 
     def _is_inside(self, name: str) -> bool:
         try:
@@ -84,6 +90,9 @@ class MemoryFiles:
 
     def names(self) -> list[str]:
         return list(self._files)
+
+    def names_below(self) -> list[str]:
+        return self.names()
 
     def has(self, name: str) -> bool:
         return inside(name, self.where) in self._files
@@ -122,6 +131,9 @@ class ZipFiles:
 
     def names(self) -> list[str]:
         return list(self._members)
+
+    def names_below(self) -> list[str]:
+        return self.names()
 
     def has(self, name: str) -> bool:
         return inside(name, self.where) in self._members

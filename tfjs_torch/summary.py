@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
@@ -14,14 +12,12 @@ from .artifacts import Artifacts, Source, read_artifacts
 from .codec import Extent, decoded_pieces, extents
 from .errors import TopologyError
 from .manifest import NUMERIC, WeightSpec
+from .oddities import file_oddities, layer_oddities, tensor_oddities
 from .quantization import Array
-from .sharding import misread_by_tfjs
 from .shards import Stream
 from .statistics import Statistics, statistics
 from .tensors import groups_of
 from .topology import LayerSpec, layers_of, ops_of
-
-_FILE_LIMIT: Final = 2 << 30  # Chrome's limit for one ArrayBuffer
 
 
 @dataclass(frozen=True)
@@ -94,14 +90,14 @@ def inspect(source: Source, *, stats: bool = False, advance: Callable[[int], Any
     """
     artifacts = read_artifacts(source)
     tensors = list(_tensors(artifacts, stats, advance))
-    layers, ops, oddities = _topology(artifacts)
+    layers, ops, broken = _topology(artifacts)
     document = artifacts.model_json if artifacts.manifest.form == "model.json" else {}
     return ModelSummary(
         where=artifacts.where,
         format=_format(artifacts),
         generated_by=document.get("generatedBy"),
         converted_by=document.get("convertedBy"),
-        files={shard.name: shard.nbytes for shards in artifacts.shards for shard in shards},
+        files={shard.name.removeprefix("./"): shard.nbytes for shards in artifacts.shards for shard in shards},
         sidecars=list(artifacts.sidecars),
         tensors=tensors,
         layers=[LayerSummary(x.name, x.class_name, x.depth, _own_parameters(x, tensors)) for x in layers],
@@ -109,7 +105,13 @@ def inspect(source: Source, *, stats: bool = False, advance: Callable[[int], Any
         parameters=sum(t.size for t in tensors if t.group != "optimizer"),
         optimizer_parameters=sum(t.size for t in tensors if t.group == "optimizer"),
         nbytes=sum(t.nbytes for t in tensors),
-        oddities=[*artifacts.notes, *oddities, *_file_oddities(artifacts), *_tensor_oddities(tensors)],
+        oddities=[
+            *artifacts.notes,
+            *broken,
+            *file_oddities(artifacts),
+            *layer_oddities(layers, artifacts),
+            *tensor_oddities(tensors),
+        ],
     )
 
 
@@ -148,8 +150,8 @@ def _format(artifacts: Artifacts) -> str:
     if not isinstance(topology, dict):
         return "weights only"
     if "node" in topology:
-        return "graph-model" if named == "graph-model" else "graph-model (unnamed)"
-    return "layers-model" if named == "layers-model" else "layers-model (unnamed, as ml5 and old files have it)"
+        return "graph-model" if named == "graph-model" else "graph-model (the file does not say so)"
+    return "layers-model" if named == "layers-model" else "layers-model (the file does not say so, as usual from ml5)"
 
 
 def _topology(artifacts: Artifacts) -> tuple[list[LayerSpec], dict[str, int], list[str]]:
@@ -160,58 +162,10 @@ def _topology(artifacts: Artifacts) -> tuple[list[LayerSpec], dict[str, int], li
     try:
         if isinstance(topology, dict) and "node" in topology:
             return [], ops_of(topology), []
-        layers = layers_of(topology)
+        return layers_of(topology), {}, []
     except TopologyError as error:
         return [], {}, [str(error)]
-    keras3 = any("batch_shape" in layer.config or isinstance(layer.config.get("dtype"), dict) for layer in layers)
-    said = "written by Keras 3 (batch_shape, dtype policies): tf.js 4.22 refuses the topology; the weights are fine"
-    return layers, {}, [said] if keras3 else []
 
 
 def _own_parameters(layer: LayerSpec, tensors: list[TensorSummary]) -> int:
     return sum(t.size for t in tensors if t.group != "optimizer" and t.name.rpartition("/")[0] == layer.name)
-
-
-def _file_oddities(artifacts: Artifacts) -> Iterator[str]:
-    sizes = [shard.nbytes for shards in artifacts.shards for shard in shards]
-    if artifacts.manifest.form != "checkpoint" and misread_by_tfjs(sizes):
-        yield "tf.js 4.22 reads zeros from files of these lengths (the last is the largest); convert it to mend it"
-    for shards in artifacts.shards:
-        for shard in shards:
-            if shard.nbytes > _FILE_LIMIT:
-                yield f"{shard.name}: browsers take at most 2 GiB a file, found {shard.nbytes}; use --shard-size 4MiB"
-    document = artifacts.model_json
-    sidecars = [name for name in artifacts.sidecars if name.endswith("_meta.json") or name == "metadata.json"]
-    if isinstance(document, dict) and set(document) == {"modelTopology", "weightsManifest"} and not sidecars:
-        yield "no model_meta.json: ml5 cannot use a neuralNetwork without it; if it is one, put it beside model.json"
-
-
-def _tensor_oddities(tensors: list[TensorSummary]) -> Iterator[str]:
-    colon = [t.name for t in tensors if re.search(r":\d+$", t.name)]
-    if colon:
-        yield f"{colon[0]}{_more(colon)}: names end in ':0', which tf.js does not match with layers; rename them"
-    high = [t.name for t in tensors if len(t.shape) > 6]
-    if high:
-        yield f"{high[0]}{_more(high)}: more than 6 dimensions, which tf.js' WebGL and WASM backends do not take"
-    if tensors and re.match(r"\s*[+-]?\d", tensors[0].name.rpartition("/")[2]):
-        yield f"{tensors[0].name}: the first name ends in a number, so tf.js matches all weights by index, not by name"
-    empty = [t.name for t in tensors if t.dtype == "string" and 0 in t.shape]
-    if empty:
-        yield f"{empty[0]}{_more(empty)}: an empty string tensor; the official Python reader misreads what follows it"
-    for tensor in tensors:
-        found = tensor.statistics
-        if found and (found.nan or found.infinite):
-            yield f"{tensor.name}: {found.nan} NaN and {found.infinite} infinite values; such a model predicts NaN"
-        elif (
-            found
-            and found.std == 0
-            and tensor.size > 1
-            and found.max
-            and math.isfinite(found.max)
-            and len(tensor.shape) > 1
-        ):
-            yield f"{tensor.name}: all {tensor.size} values are {found.max:g}"
-
-
-def _more(names: list[str]) -> str:
-    return f" and {len(names) - 1} more" if len(names) > 1 else ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fnmatch
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -14,7 +13,7 @@ from ._version import __version__
 from .artifacts import Artifacts
 from .codec import Groups, decode_tensor, decoded_pieces, extents
 from .encoder import Encoded, Stored, Tensor, encode_tensor, manifest_dtype, may_be_kept
-from .errors import MismatchError, TfjsTorchWarning, UnsupportedError
+from .errors import MismatchError, UnsupportedError, warn
 from .manifest import NUMERIC, Manifest, WeightSpec, new_entry, parse_manifest
 from .quantization import Array
 from .saving import Files
@@ -189,7 +188,11 @@ def _match_names(expected: Sequence[str], tensors: Mapping[str, Any]) -> None:
             for what, keys in (("Missing", missing), ("Unexpected", unexpected))
             if keys
         ]
-        raise MismatchError("state_dict", f"the manifest's {len(expected)} tensors expected. {' '.join(said)}")
+        raise MismatchError(
+            "state_dict",
+            f"the {len(expected)} tensors of the manifest expected. {' '.join(said)} "
+            "Give the model that the state_dict came from",
+        )
 
 
 def _quoted(keys: Sequence[str]) -> str:
@@ -205,7 +208,10 @@ def _storages(quantize: Quantize, specs: Sequence[WeightSpec]) -> dict[str, str]
     for storage, pattern in rules:
         matched = [name for name in names if pattern is None or fnmatch.fnmatchcase(name, pattern)]
         if pattern is not None and not matched:
-            warnings.warn(f"quantize: no float32 tensor matches {pattern!r}", TfjsTorchWarning, stacklevel=2)
+            said = f"no float32 tensor matches {pattern!r}; there are {', '.join(names[:5]) or 'none at all'}"
+            if not isinstance(quantize, Mapping):
+                raise MismatchError("quantize", f"a glob of tensor names expected; {said}")
+            warn(f"quantize: {said}")  # the official package's form, which allows it
         for name in matched:
             if pattern is not None and chosen.get(name, storage) != storage:
                 raise MismatchError(name, f"one quantisation expected, found {chosen[name]} and {storage}")

@@ -25,6 +25,8 @@ def as_tensors(state_dict: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         MismatchError: a name that is no string, or a value that is no dense tensor.
     """
+    if not isinstance(state_dict, Mapping):
+        raise MismatchError("state_dict", f"{{name: tensor}} expected, found {type(state_dict).__name__}")
     tensors: dict[str, Any] = {}
     for name, value in state_dict.items():
         if not isinstance(name, str):

@@ -38,6 +38,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for command in (inspecting, converting, diffing):
         command.add_to(commands)
+    argv = sys.argv[1:] if argv is None else argv
+    if not argv:
+        parser.print_help()
+        return 2
     args = parser.parse_args(argv)
     for stream in (sys.stdout, sys.stderr):  # a terminal without Unicode gets ? for the histogram, not an error
         if hasattr(stream, "reconfigure"):

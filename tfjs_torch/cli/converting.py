@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from ..conversion import convert, open_tensors, stored_length
@@ -62,5 +63,8 @@ def run(args: argparse.Namespace) -> int:
         )
     files = [f"{name} ({size(nbytes)})" for name, nbytes in done.files.items()]
     more = f" and {len(files) - 6} more" if len(files) > 6 else ""
-    print(f"{done.tensors} tensors, {done.parameters:,} numbers -> {target}: {', '.join(files[:6])}{more}")
+    where = "" if list(done.files) == [args.target] else f"{target}: "
+    print(f"{done.tensors} tensors, {done.parameters:,} numbers -> {where}{', '.join(files[:6])}{more}")
+    if to_model and like is None:
+        print("note: weights only, no layers: browsers need a model to put them into; see --like", file=sys.stderr)
     return 0

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import warnings
 from collections.abc import Iterator
 
 from ..artifacts import read_artifacts
+from ..errors import TfjsTorchWarning
 from ..summary import ModelSummary, TensorSummary, inspect
 from .text import bars, number, progress, shape, size, table
 
@@ -28,7 +30,9 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 
 def run(args: argparse.Namespace) -> int:
-    artifacts = read_artifacts(args.path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TfjsTorchWarning)  # they come with the oddities
+        artifacts = read_artifacts(args.path)
     total = sum(shard.nbytes for shards in artifacts.shards for shard in shards)
     with progress(total, "reading") as advance:
         summary = inspect(artifacts, stats=True, advance=advance)
