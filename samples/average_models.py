@@ -20,10 +20,11 @@ def average(models: list[dict[str, torch.Tensor]], weights: list[float]) -> dict
     """The weighted mean of every tensor, added up in float64. All models must have the same names and shapes."""
     shares = torch.tensor(weights, dtype=torch.float64) / sum(weights)
 
-    def mean(tensors: list[torch.Tensor]) -> torch.Tensor:
-        return torch.tensordot(shares, torch.stack(tensors).double(), dims=1)
+    def weighted(tensors: list[torch.Tensor]) -> torch.Tensor:
+        mean: torch.Tensor = torch.tensordot(shares, torch.stack(tensors).double(), dims=1)
+        return mean
 
-    return {name: mean([model[name] for model in models]) for name in models[0]}
+    return {name: weighted([model[name] for model in models]) for name in models[0]}
 
 
 def main() -> None:

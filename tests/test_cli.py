@@ -159,7 +159,7 @@ def test_diff_says_what_differs_and_by_how_much(tmp_path: Path, capsys: pytest.C
     save_file(state_dict, tmp_path / "changed", like=CLASSIFIER)
     assert run("diff", CLASSIFIER, tmp_path / "changed") == 1
     shown = capsys.readouterr().out
-    assert "1 of 4 tensors differ" in shown
+    assert "1 of 4 tensors differs" in shown
     assert "dense_Dense2/bias  1 of 4" in shown
     assert run("diff", CLASSIFIER, tmp_path / "changed", "--tolerance", "0.3") == 0
 
@@ -265,6 +265,43 @@ def test_weights_without_layers_are_announced(tmp_path: Path, capsys: pytest.Cap
     run("convert", CLASSIFIER, tmp_path / "w.npz")
     assert run("convert", tmp_path / "w.npz", tmp_path / "m") == 0
     assert "weights only, no layers" in capsys.readouterr().err
+
+
+def test_a_training_checkpoint_is_looked_into(tmp_path: Path) -> None:
+    torch.save({"epoch": 3, "model_state_dict": {"a": torch.ones(2)}, "optimizer": {"lr": 0.1}}, tmp_path / "ck.pt")
+    assert run("convert", tmp_path / "ck.pt", tmp_path / "m") == 0
+    assert load_file(tmp_path / "m")["a"].tolist() == [1, 1]
+
+
+def test_ml5_users_are_warned_of_several_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("convert", CLASSIFIER, tmp_path / "m", "--shard-size", "200") == 0
+    assert "ml5's file picker takes exactly one" in capsys.readouterr().err
+    assert run("convert", CLASSIFIER, tmp_path / "m", "--force") == 0
+    assert "group1-shard1of3.bin, group1-shard2of3.bin, group1-shard3of3.bin of the model" in capsys.readouterr().err
+
+
+def test_a_terminal_without_unicode_gets_ascii() -> None:
+    command = [sys.executable, "-m", "tfjs_torch", "inspect", str(CLASSIFIER)]
+    done = subprocess.run(command, capture_output=True, env={**os.environ, "PYTHONIOENCODING": "ascii"}, check=True)
+    assert b"3x16" in done.stdout
+    assert b"?" not in done.stdout
+
+
+def test_a_closed_stdout_is_no_error() -> None:
+    command = f"{sys.executable} -m tfjs_torch inspect {CLASSIFIER} >&-"
+    assert subprocess.run(["sh", "-c", command], capture_output=True, check=False).returncode == 0
+
+
+def test_a_terminated_command_leaves_nothing_behind(tmp_path: Path) -> None:
+    # The piece that is being written waits for the signal, so that it always comes in the middle.
+    code = (
+        "import os, signal, sys; from tfjs_torch import cli, conversion; "
+        "conversion._counted = lambda *_: iter(lambda: os.kill(os.getpid(), signal.SIGTERM), 0); "
+        f"sys.exit(cli.main(['convert', {str(CLASSIFIER)!r}, {str(tmp_path / 'out')!r}]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "tfjs-torch: stopped; nothing was written\n")
+    assert list(tmp_path.iterdir()) == []
 
 
 def process(*args: object, stdin: str | None = None) -> subprocess.CompletedProcess[str]:

@@ -251,12 +251,6 @@ def test_a_missing_file_without_one_clear_stand_in_is_refused(others: dict[str, 
         load_file(folder)
 
 
-def test_two_files_that_could_stand_in_are_both_named(tmp_path: Path) -> None:
-    folder = write_model(tmp_path, ONE, {"u.bin": bytes(8), "v.bin": bytes(8)})
-    with pytest.raises(FilesError, match=r"'(u|v)\.bin' and '(u|v)\.bin', which both fit"):
-        load_file(folder)
-
-
 def test_a_file_of_the_wrong_length_beside_one_of_the_right_length_is_said(tmp_path: Path) -> None:
     folder = write_model(tmp_path, ONE, {"w.bin": bytes(4), "v.bin": bytes(8)})
     with pytest.raises(WeightsLengthError, match=r"8 bytes expected, 4 found; 'v\.bin' has the right length"):

@@ -43,7 +43,8 @@ def test_the_average_of_a_model_and_its_pruned_self_lies_between(tmp_path: Path)
 
 
 def test_models_of_different_sketches_are_not_averaged(tmp_path: Path) -> None:
-    command = [sys.executable, SAMPLES / "average_models.py", tmp_path, *(SAMPLES / model for model in MODELS)]
+    places = [tmp_path, *(SAMPLES / model for model in MODELS)]
+    command = [sys.executable, str(SAMPLES / "average_models.py"), *map(str, places)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "the same layers" in done.stderr

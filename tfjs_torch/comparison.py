@@ -65,6 +65,8 @@ def _difference(name: str, a: Tensor, b: Tensor) -> Difference:
         changed = sum(_text(p) != _text(q) for p, q in zip(x.tolist(), y.tolist(), strict=True))
         far = math.inf if changed else 0.0
         return Difference(name, "", far, far, math.nan if changed else 1.0, changed, x.size)
+    if x.dtype == y.dtype and _same_bytes(x, y):
+        return Difference(name, size=x.size)
     top = apart = 0.0
     dot = xx = yy = 0.0
     changed = 0
@@ -80,8 +82,14 @@ def _difference(name: str, a: Tensor, b: Tensor) -> Difference:
             dot, xx, yy = dot + float(np.real(np.vdot(p, q))), xx + _squares(p), yy + _squares(q)
     relative = apart / top if top else (math.inf if apart else 0.0)
     scale = math.sqrt(xx) * math.sqrt(yy)
-    cosine = 1.0 if not changed else (max(-1.0, min(1.0, dot / scale)) if scale else math.nan)
+    cosine = dot / scale if scale and math.isfinite(scale) else math.nan
+    cosine = 1.0 if not changed else max(-1.0, min(1.0, cosine)) if math.isfinite(cosine) else math.nan
     return Difference(name, "", apart, relative, cosine, changed, x.size)
+
+
+def _same_bytes(x: Array, y: Array) -> bool:
+    spans = range(0, x.size, _SPAN)
+    return all(np.array_equal(x[i : i + _SPAN].view(np.uint8), y[i : i + _SPAN].view(np.uint8)) for i in spans)
 
 
 def _wide(run: Array) -> Array:

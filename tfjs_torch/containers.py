@@ -6,6 +6,7 @@ imported for .pt only.
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -32,6 +33,9 @@ _SAFETENSORS: Final = {  # format: the README of safetensors; name there -> nump
 }  # fmt: skip
 _SAFETENSORS_NAME: Final = {np.dtype(v): k for k, v in _SAFETENSORS.items() if k != "BF16"}
 _FLOATS: Final = ("float16", "float32", "float64", BFLOAT16)
+
+_STATE_DICT: Final = "a state_dict of plain tensors expected (torch.save(model.state_dict(), ...))"
+_CHECKPOINT_KEYS: Final = ("state_dict", "model_state_dict", "model")  # where training checkpoints keep it
 
 Advance = Callable[[int], Any]
 
@@ -176,14 +180,14 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(path, framework="np"):  # the library checks the whole header
-            pass
-    except (SafetensorError, OSError, ValueError) as error:
-        raise FilesError(str(path), f"a .safetensors file expected, found: {error}") from None
+        with open(path, "rb") as file, safe_open(path, framework="np"):  # the library checks the whole header
+            length = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(length))
+    except OSError as error:
+        raise FilesError(str(path), f"a readable file expected, found: {error.strerror or error}") from None
+    except (SafetensorError, ValueError) as error:
+        raise FilesError(str(path), f"a .safetensors file expected, found: {error}; save it again") from None
     stream = Stream([FileShard(path.name, path)])
-    with open(path, "rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(length))
     header.pop("__metadata__", None)
     tensors: dict[str, Tensor] = {}
     for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
@@ -242,7 +246,10 @@ def _write_pt(target: Any, columns: Mapping[str, Column], advance: Advance | Non
         dtype = torch.bfloat16 if column.dtype == BFLOAT16 else None
         values = torch.from_numpy(raw.view("<i2" if dtype else column.dtype).reshape(column.shape))
         state_dict[name] = values.view(dtype) if dtype else values
-    torch.save(state_dict, target)
+    try:
+        torch.save(state_dict, target)
+    except RuntimeError as error:  # torch hides the OSError of a full disk behind one of its own
+        raise OSError(errno.EIO, f"torch.save could not write it all; is the disk full? ({error!s:.60})") from error
 
 
 class _Filler:
@@ -255,6 +262,8 @@ class _Filler:
 
 
 def _read_pt(path: Path) -> dict[str, Tensor]:
+    import pickle
+
     import torch
 
     from .torch_tensors import as_tensors
@@ -263,17 +272,24 @@ def _read_pt(path: Path) -> dict[str, Tensor]:
         found = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except (MemoryError, KeyboardInterrupt):
         raise
-    except Exception as error:  # torch raises whatever its unpickler trips over
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    except OSError as error:
+        raise FilesError(str(path), f"a readable file expected, found: {error.strerror or error}") from None
+    except pickle.UnpicklingError:
         raise FilesError(
-            str(path),
-            f"a state_dict of plain tensors expected (torch.save(model.state_dict(), ...)), found: {reason:.200}",
+            str(path), f"{_STATE_DICT}, found other objects, which are never loaded: they can run code"
         ) from None
-    if isinstance(found, Mapping) and isinstance(found.get("state_dict"), Mapping):
-        found = found["state_dict"]
+    except Exception as error:  # torch raises whatever it trips over in a broken file
+        raise FilesError(str(path), f"{_STATE_DICT}, found a broken or empty file ({type(error).__name__})") from None
+    for key in _CHECKPOINT_KEYS if isinstance(found, Mapping) else ():
+        if isinstance(found.get(key), Mapping):
+            found = found[key]
+            break
     if not isinstance(found, Mapping):
-        raise FilesError(str(path), f"a state_dict expected, found {type(found).__name__}; save model.state_dict()")
-    return as_tensors(found)
+        raise FilesError(str(path), f"{_STATE_DICT}, found {type(found).__name__}")
+    try:
+        return as_tensors(found)
+    except MismatchError as error:
+        raise FilesError(str(path), f"{_STATE_DICT}, found {error}; save the dict of tensors alone") from None
 
 
 def _write_pieces(target: Any, columns: Any, advance: Advance | None) -> None:

@@ -42,7 +42,7 @@ def find_json(files: SourceFiles) -> FoundJson:
     """
     names = sorted(name for name in files.names() if name.endswith(".json") and "/" not in name)
     for name in _USUAL_NAMES:
-        if name in names:
+        if files.has(name):
             return read_json(files, name)
     found, broken = [], []
     for name in names:
@@ -135,7 +135,8 @@ def _bytes_needed(group: Group) -> int | None:
 def _missing(files: SourceFiles, missing: list[str], candidates: list[Shard]) -> FilesError:
     more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
     if candidates:
-        there = f"{' and '.join(repr(shard.name) for shard in candidates)}, which both fit; remove one of them"
+        names = sorted(repr(shard.name) for shard in candidates)
+        there = f"{', '.join(names)}, each of the right length; keep the right one"
     else:
         there = f"{_listed(files)}; put it there under the name in the manifest"
     return FilesError(files.describe(missing[0]), f"this weights file{more} expected beside the JSON, found {there}")

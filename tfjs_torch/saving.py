@@ -44,7 +44,7 @@ def write_files(target: str | os.PathLike[str], files: Files) -> None:
             _write_folder(path, _each_once(files, path))
     except OSError as error:
         where = str(error.filename or path)
-        raise FilesError(where, f"a place to write to expected, found: {error.strerror or error}") from error
+        raise FilesError(where, f"a place with room to write to expected, found: {error.strerror or error}") from error
 
 
 @contextlib.contextmanager
@@ -61,7 +61,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
             _rename([(temporary, path)])
     except OSError as error:
         where = str(error.filename or path)
-        raise FilesError(where, f"a place to write to expected, found: {error.strerror or error}") from error
+        raise FilesError(where, f"a place with room to write to expected, found: {error.strerror or error}") from error
 
 
 def write_zip_stream(stream: IO[bytes], files: Files) -> None:
@@ -107,7 +107,10 @@ def resolve_inside(folder: Path, name: str, where: str) -> Path:
     except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a name too long
         raise FilesError(where, f"a path inside the model's folder expected, found {name!r}: {error}") from None
     if not real.is_relative_to(root):
-        raise FilesError(where, f"a file inside {folder} expected, found {name!r}, a link that leads out of it")
+        raise FilesError(
+            where,
+            f"a file inside {folder} expected, found {name!r}, a link that leads out of it; copy the files (cp -rL)",
+        )
     return path
 
 
@@ -176,6 +179,8 @@ def _temporary(path: Path) -> Iterator[tuple[IO[bytes], Path]]:
     try:
         with open(temporary, "xb", buffering=_BUFFER) as file:
             yield file, temporary
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename == str(temporary):
+            error.filename = str(path)  # the name that the user knows
         raise

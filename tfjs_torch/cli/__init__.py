@@ -6,15 +6,20 @@ Errors are one line on stderr, exit status 2; never a traceback.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import os
+import signal
 import sys
+import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from .._version import __version__
 from ..errors import TfjsTorchError, TfjsTorchWarning
 from . import converting, diffing, inspecting
+from .text import note
 
 EXAMPLES = """examples:
   tfjs-torch inspect my-model
@@ -43,11 +48,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 2
     args = parser.parse_args(argv)
-    for stream in (sys.stdout, sys.stderr):  # a terminal without Unicode gets ? for the histogram, not an error
+    if sys.stdout is None:  # closed by the caller
+        sys.stdout = io.StringIO()
+    for stream in (sys.stdout, sys.stderr):  # a terminal without Unicode gets ? in names, not an error
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _stopped_like_ctrl_c():
             warnings.simplefilter("once", TfjsTorchWarning)
             warnings.showwarning = _show_warning
             status: int = args.run(args)
@@ -75,4 +82,22 @@ def _fail(message: str, status: int = 2) -> int:
 
 def _show_warning(message: Any, category: Any, *_: Any, **__: Any) -> None:
     if issubclass(category, TfjsTorchWarning):
-        print(f"note: {' '.join(str(message).split())}", file=sys.stderr)
+        note(str(message))
+
+
+@contextlib.contextmanager
+def _stopped_like_ctrl_c() -> Iterator[None]:
+    """`timeout`, `docker stop` and a closed terminal end a command as Ctrl-C does: with nothing left behind."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    signals = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    if threading.current_thread() is not threading.main_thread():
+        signals = []
+    before = {number: signal.signal(number, stop) for number in signals}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import sys
+import warnings
 from pathlib import Path
 
-from ..conversion import convert, open_tensors, stored_length
-from ..errors import FilesError
-from .text import parse_size, progress, size
+from ..artifacts import Artifacts, read_artifacts
+from ..containers import is_container
+from ..conversion import Converted, convert, open_tensors, stored_length
+from ..errors import FilesError, MismatchError, TfjsTorchError, TfjsTorchWarning
+from ..saving import inside
+from .text import note, parse_size, plural, progress, size
 
 EXAMPLES = """SRC and DST by their ending: .safetensors, .npz, .pt; anything else is a model of tf.js
 (a folder, a model.json, a .zip).
@@ -44,27 +47,52 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.target in ("", "-"):
+        raise FilesError("DST", f"a file or folder to write to expected, found {args.target!r}")
     target = Path(args.target)
     if not args.force and (target.is_file() or (target.is_dir() and any(target.iterdir()))):
         raise FilesError(str(target), "a new place to write to expected, found something there; --force overwrites it")
     shard_bytes = parse_size(args.shard_size) if args.shard_size else None
     tensors, artifacts = open_tensors(args.source)
-    to_model = target.suffix.lower() not in (".safetensors", ".npz", ".pt", ".pth")
-    like = args.like if args.like or not to_model else artifacts
+    like = None if is_container(target) else read_artifacts(args.like) if args.like else artifacts
+    if is_container(target) and args.like:
+        raise MismatchError("--like", f"a folder, .json or .zip as DST expected, found {target}")
+    before = _weight_files(target)
     with progress(stored_length(tensors), "converting") as advance:
-        done = convert(
-            tensors,
-            target,
-            like=like,
-            quantize=args.quantize,
-            shard_bytes=shard_bytes,
-            dtype=args.dtype,
-            advance=advance,
-        )
+        options = {"quantize": args.quantize, "shard_bytes": shard_bytes, "dtype": args.dtype}
+        done = convert(tensors, target, like=like, advance=advance, **options)
+    _tell(args.target, done)
+    if not is_container(target):
+        _advise(target, done, like, shard_bytes, before)
+    return 0
+
+
+def _tell(target: str, done: Converted) -> None:
     files = [f"{name} ({size(nbytes)})" for name, nbytes in done.files.items()]
     more = f" and {len(files) - 6} more" if len(files) > 6 else ""
-    where = "" if list(done.files) == [args.target] else f"{target}: "
-    print(f"{done.tensors} tensors, {done.parameters:,} numbers -> {where}{', '.join(files[:6])}{more}")
-    if to_model and like is None:
-        print("note: weights only, no layers: browsers need a model to put them into; see --like", file=sys.stderr)
-    return 0
+    where = "" if list(done.files) == [target] else f"{target}: "
+    counts = f"{plural(done.tensors, 'tensor')}, {plural(done.parameters, 'number')}"
+    print(f"{counts} -> {where}{', '.join(files[:6])}{more}")
+
+
+def _advise(target: Path, done: Converted, like: Artifacts | None, shard_bytes: int | None, before: set[str]) -> None:
+    """What the user may stumble over next, on stderr."""
+    if like is None:
+        note("weights only, no layers: browsers need a model to put them into; see --like")
+    if like and shard_bytes and any("_meta" in name for name in like.sidecars):
+        note("several weight files: ml5's file picker takes exactly one; leave --shard-size out for ml5")
+    stale = sorted(name for name in before - set(done.files) if (target / name).is_file())
+    if stale:
+        note(f"{', '.join(stale[:6])} of the model that was there before: no longer used, still there")
+
+
+def _weight_files(target: Path) -> set[str]:
+    """The weight files of a model that is about to be overwritten."""
+    if not target.is_dir():
+        return set()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", TfjsTorchWarning)
+            return {inside(path) for path in read_artifacts(target).manifest.paths}
+    except TfjsTorchError:
+        return set()

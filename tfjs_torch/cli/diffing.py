@@ -7,8 +7,8 @@ import json
 import math
 
 from ..comparison import Difference, compare
-from ..conversion import open_tensors
-from .text import number, table
+from ..conversion import open_tensors, stored_length
+from .text import number, plural, progress, table
 
 EXAMPLES = """Relative is the largest absolute difference over the largest magnitude in A.
 Exit status: 0 alike within the tolerance, 1 different, 2 error.
@@ -41,7 +41,13 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 def run(args: argparse.Namespace) -> int:
     if not args.tolerance >= 0:
         raise argparse.ArgumentTypeError(f"--tolerance: a number of at least 0 expected, found {args.tolerance}")
-    found = list(compare(open_tensors(args.a)[0], open_tensors(args.b)[0]))
+    a, b = open_tensors(args.a)[0], open_tensors(args.b)[0]
+    found = []
+    with progress(stored_length(a), "comparing") as advance:
+        for difference in compare(a, b):
+            found.append(difference)
+            if advance and difference.name in a:
+                advance(stored_length({"": a[difference.name]}))
     beyond = [difference for difference in found if difference.beyond(args.tolerance)]
     if args.json:
         print(json.dumps([{k: _json(v) for k, v in d._asdict().items()} for d in found], indent=1))
@@ -60,10 +66,11 @@ def _show(found: list[Difference], beyond: list[Difference], tolerance: float) -
         ]  # fmt: skip
         print(table(["tensor", "changed", "max abs", "relative", "cosine"], rows, right=[2, 3, 4]))
     allowed = f" beyond {tolerance:g}" if tolerance else ""
+    differ = "differs" if len(beyond) == 1 else "differ"
     print(
-        f"{len(beyond)} of {len(found)} tensors differ{allowed}"
+        f"{len(beyond)} of {plural(len(found), 'tensor')} {differ}{allowed}"
         if beyond
-        else f"{len(found)} tensors, none differs{allowed}"
+        else f"{plural(len(found), 'tensor')}, none differs{allowed}"
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from ..artifacts import read_artifacts
 from ..errors import TfjsTorchWarning
 from ..summary import ModelSummary, TensorSummary, inspect
-from .text import bars, number, progress, shape, size, table
+from .text import bars, number, plural, progress, shape, size, table
 
 EXAMPLES = """examples:
   tfjs-torch inspect my-model                 the folder with model.json
@@ -45,7 +45,8 @@ def _lines(summary: ModelSummary) -> Iterator[str]:
     yield summary.where
     yield f"{summary.format}{f', made by {made_by}' if made_by else ''}"
     optimizer = f" + {summary.optimizer_parameters:,} of the optimizer" if summary.optimizer_parameters else ""
-    yield f"{summary.parameters:,} parameters{optimizer} in {len(summary.tensors)} tensors, {size(summary.nbytes)}"
+    inside = f"in {plural(len(summary.tensors), 'tensor')}, {size(summary.nbytes)}"
+    yield f"{plural(summary.parameters, 'parameter')}{optimizer} {inside}"
     beside = f"; beside them {', '.join(summary.sidecars)}" if summary.sidecars else ""
     yield f"files: {', '.join(f'{name} ({size(n)})' for name, n in _some(summary.files)) or 'none'}{beside}"
     if summary.layers:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import MismatchError
 
-_BLOCKS = " ▁▂▃▄▅▆▇█"
+_BLOCKS, _ASCII_BLOCKS = " ▁▂▃▄▅▆▇█", " .:-=+*#@"
 _UNITS = {"": 1, "b": 1, "kb": 1000, "mb": 1000**2, "gb": 1000**3, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
 _WORTH_A_BAR = 64 << 20  # bytes; below, no machine takes a second
 
@@ -51,7 +51,7 @@ def parse_size(text: str) -> int:
 
 
 def shape(dims: Sequence[int]) -> str:
-    return "×".join(map(str, dims)) if dims else "scalar"
+    return ("×" if _unicode() else "x").join(map(str, dims)) if dims else "scalar"
 
 
 def number(value: float | None) -> str:
@@ -60,8 +60,21 @@ def number(value: float | None) -> str:
 
 def bars(counts: Sequence[int]) -> str:
     """A histogram in one line of block characters; the highest fills its line, a single value shows."""
-    top = max(counts, default=0)
-    return "".join(_BLOCKS[-(-8 * count // top)] if count else " " for count in counts) if top else ""
+    top, blocks = max(counts, default=0), _BLOCKS if _unicode() else _ASCII_BLOCKS
+    return "".join(blocks[-(-8 * count // top)] for count in counts) if top else ""
+
+
+def note(message: str) -> None:
+    """One line on stderr that is no error."""
+    print(f"note: {' '.join(message.split())}", file=sys.stderr)
+
+
+def plural(count: int, what: str) -> str:
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+
+
+def _unicode() -> bool:
+    return (sys.stdout.encoding or "").lower().startswith("utf")
 
 
 @contextlib.contextmanager
