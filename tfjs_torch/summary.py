@@ -46,10 +46,20 @@ class LayerSummary:
 
 @dataclass(frozen=True)
 class ModelSummary:
-    """What inspect() found. `parameters` counts numbers without the optimizer's; `oddities` are sentences."""
+    """What inspect() found.
+
+    Attributes:
+        format: "layers-model", "graph-model", "weights-manifest" (no topology) or "deeplearn.js-checkpoint".
+        declared_format: what the JSON itself says; None as usual from ml5 and in old files.
+        files: {weight file: bytes}; sidecars: names of the files that travel along.
+        ops: {op: count} of a graph-model; layers: those of a layers-model.
+        parameters: numbers without the optimizer's; nbytes: stored bytes of all tensors.
+        oddities: sentences, each with what to do.
+    """
 
     where: str
     format: str
+    declared_format: str | None
     generated_by: str | None
     converted_by: str | None
     files: dict[str, int]
@@ -95,6 +105,7 @@ def inspect(source: Source, *, stats: bool = False, advance: Callable[[int], Any
     return ModelSummary(
         where=artifacts.where,
         format=_format(artifacts),
+        declared_format=document.get("format"),
         generated_by=document.get("generatedBy"),
         converted_by=document.get("convertedBy"),
         files={shard.name.removeprefix("./"): shard.nbytes for shards in artifacts.shards for shard in shards},
@@ -139,19 +150,13 @@ def _runs(spec: WeightSpec, stream: Stream, extent: Extent) -> Callable[[], Iter
 
 
 def _format(artifacts: Artifacts) -> str:
-    manifest = artifacts.manifest
-    if manifest.form == "checkpoint":
-        return "deeplearn.js checkpoint"
-    if manifest.form == "list":
-        return "weights manifest (pre-1.0 or weights only)"
-    document = manifest.document
-    named = document.get("format")
-    topology = document.get("modelTopology")
+    form, document = artifacts.manifest.form, artifacts.model_json
+    if form == "checkpoint":
+        return "deeplearn.js-checkpoint"
+    topology = document.get("modelTopology") if form == "model.json" else None
     if not isinstance(topology, dict):
-        return "weights only"
-    if "node" in topology:
-        return "graph-model" if named == "graph-model" else "graph-model (the file does not say so)"
-    return "layers-model" if named == "layers-model" else "layers-model (the file does not say so, as usual from ml5)"
+        return "weights-manifest"
+    return "graph-model" if "node" in topology else "layers-model"
 
 
 def _topology(artifacts: Artifacts) -> tuple[list[LayerSpec], dict[str, int], list[str]]:

@@ -43,7 +43,8 @@ def run(args: argparse.Namespace) -> int:
 def _lines(summary: ModelSummary) -> Iterator[str]:
     made_by = " / ".join(text for text in (summary.generated_by, summary.converted_by) if text)
     yield summary.where
-    yield f"{summary.format}{f', made by {made_by}' if made_by else ''}"
+    silent = " (the file does not say so, as usual from ml5)" if not summary.declared_format and summary.layers else ""
+    yield f"{summary.format}{silent}{f', made by {made_by}' if made_by else ''}"
     optimizer = f" + {summary.optimizer_parameters:,} of the optimizer" if summary.optimizer_parameters else ""
     inside = f"in {plural(len(summary.tensors), 'tensor')}, {size(summary.nbytes)}"
     yield f"{plural(summary.parameters, 'parameter')}{optimizer} {inside}"
