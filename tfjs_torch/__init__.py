@@ -73,7 +73,12 @@ def __getattr__(name: str) -> Any:
     if name == "official":
         return import_module(".official", __name__)
     if name in _HOME:
-        value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+        try:
+            value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+        except ModuleNotFoundError as error:
+            if error.name != "torch":
+                raise
+            raise ModuleNotFoundError(f"{__name__}.{name} needs PyTorch: pip install torch", name="torch") from None
         globals()[name] = value
         return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

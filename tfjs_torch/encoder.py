@@ -55,10 +55,12 @@ class Encoded(NamedTuple):
     """An entry ready to be written: stored length, bytes in bounded pieces, and its quantization.
 
     `quantization` is the manifest's JSON for it (None: stored as it is); only set where `changed`.
+    `decoded` is its length before quantisation.
     """
 
     nbytes: int
     pieces: Callable[[], Iterator[Any]]
+    decoded: int
     changed: bool = False
     quantization: dict[str, Any] | None = None
 
@@ -115,9 +117,9 @@ def encode_tensor(
     wanted = quantize_to if quantize_to and spec.dtype == "float32" else before
     if wanted == before:
         if stored and may_be_kept(spec) and values.equal(stored):
-            return Encoded(stored.extent[1] - stored.extent[0], stored.pieces)
+            return Encoded(stored.extent[1] - stored.extent[0], stored.pieces, values.nbytes)
         if spec.quantization is None:
-            return Encoded(spec.size * values.itemsize, values.bytes)
+            return Encoded(values.nbytes, values.bytes, values.nbytes)
         if values.reproduced_by(spec.quantization):
             return _quantized(values, spec.quantization, changed=False)
     return _afresh(spec, values, wanted, dict((entry or {}).get("quantization") or {}))
@@ -128,11 +130,11 @@ def _encode_string(spec: WeightSpec, tensor: Tensor) -> Encoded:
     if values.dtype.kind not in "OSU" or not all(isinstance(v, (str, bytes)) for v in values.reshape(-1).tolist()):
         raise MismatchError(spec.name, f"an object array of bytes or str expected, found {values.dtype}")
     data = encoded_strings(values)
-    return Encoded(len(data), lambda: iter([data]))
+    return Encoded(len(data), lambda: iter([data]), len(data))
 
 
 def _afresh(spec: WeightSpec, values: _Values, wanted: str, old: dict[str, Any]) -> Encoded:
-    plain = Encoded(spec.size * values.itemsize, values.bytes, spec.quantization is not None)
+    plain = Encoded(values.nbytes, values.bytes, values.nbytes, spec.quantization is not None)
     if wanted == "float32" or not spec.size:
         return plain
     found = values.range()
@@ -160,7 +162,7 @@ def _quantized(values: _Values, by: Quantization, changed: bool, json: dict[str,
             assert codes is not None
             yield codes.view(np.uint8)
 
-    return Encoded(values.size * NUMERIC[by.dtype][1], pieces, changed, json)
+    return Encoded(values.size * NUMERIC[by.dtype][1], pieces, values.nbytes, changed, json)
 
 
 class _Values:
@@ -170,6 +172,7 @@ class _Values:
         self.spec, self.tensor = spec, tensor
         self.dtype = np.dtype(NUMERIC[spec.dtype][0])
         self.itemsize, self.size = self.dtype.itemsize, spec.size
+        self.nbytes = self.size * self.itemsize
         if np.dtype(tensor.dtype).kind not in "biufc":
             raise MismatchError(spec.name, f"numbers for {spec.dtype} expected, found {np.dtype(tensor.dtype)}")
         if np.dtype(tensor.dtype) != self.dtype:  # a cast: look at every value before anything is written

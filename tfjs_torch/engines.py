@@ -55,7 +55,7 @@ def _encode_officially(
     manifest: Manifest, tensors: Mapping[str, Tensor], quantize: Quantize, stored: Mapping[str, Stored]
 ) -> Encoding:
     chosen = encode_all(manifest, tensors, quantize)  # our checks, and our choice of what is quantised
-    encoding = Encoding([])
+    encoding = Encoding()
     for group in manifest.groups:
         entries = [{"name": spec.name, "data": _fitted(spec, tensors[spec.name])} for spec in group.specs]
         wanted: dict[str, list[str]] = {}
@@ -69,7 +69,7 @@ def _encode_officially(
         for spec, entry in zip(group.specs, written[0]["weights"], strict=True):
             if "quantization" in entry or spec.quantization:
                 encoding.quantization[spec.name] = entry.get("quantization")
-        encoding.groups.append([Encoded(len(data), lambda data=data: iter([data]))])  # type: ignore[misc]
+        encoding.groups.append([Encoded(len(data), lambda data=data: iter([data]), len(data))])  # type: ignore[misc]
     return encoding
 
 

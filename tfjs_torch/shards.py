@@ -102,10 +102,13 @@ class FileShard:
             return np.empty(0, np.uint8)
         with self._open() as file:
             options: dict[str, Any] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
+            if hasattr(mmap, "MAP_NORESERVE"):  # a model larger than the memory can be mapped, too
+                options["flags"] = mmap.MAP_PRIVATE | mmap.MAP_NORESERVE
+                options["prot"] = mmap.PROT_READ | mmap.PROT_WRITE
+            else:
+                options["access"] = mmap.ACCESS_COPY
             try:
-                return np.frombuffer(
-                    mmap.mmap(file.fileno(), self.nbytes, access=mmap.ACCESS_COPY, **options), np.uint8
-                )
+                return np.frombuffer(mmap.mmap(file.fileno(), self.nbytes, **options), np.uint8)
             except (OSError, ValueError):  # a file system without mmap: the bytes are read instead
                 return None
 

@@ -118,7 +118,7 @@ class ZipFiles:
             self._zip = zipfile.ZipFile(archive)
         except Exception as error:  # zipfile lets any error out of a broken archive
             raise FilesError(where, f"a .zip expected, found: {error}") from None
-        members = [m for m in self._zip.infolist() if not m.is_dir() and not _is_litter(m.filename)]
+        members = [m for m in self._zip.infolist() if not m.filename.endswith("/") and not _is_litter(m.filename)]
         top = _common_folder([member.filename for member in members])
         self._members: dict[str, zipfile.ZipInfo] = {}
         for member in members:

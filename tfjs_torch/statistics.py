@@ -55,7 +55,8 @@ def statistics(runs: Callable[[], Iterable[Array]]) -> Statistics:
 
 
 def _finite(run: Array) -> tuple[Array, int, int]:
-    values = (np.abs(run) if run.dtype.kind == "c" else run).astype(np.float64)
+    with np.errstate(invalid="ignore", over="ignore"):  # signalling NaNs, and huge complex numbers
+        values = (np.abs(run) if run.dtype.kind == "c" else run).astype(np.float64)
     finite = np.isfinite(values)
     if finite.all():
         return values, 0, 0

@@ -71,7 +71,7 @@ def stored_tensors(artifacts: Artifacts) -> dict[str, StoredTensor]:
 class Encoding:
     """All tensors, ready to be written: nothing can go wrong any more but the writing itself."""
 
-    groups: list[list[Encoded]]
+    groups: list[list[Encoded]] = field(default_factory=list)
     quantization: dict[str, dict[str, Any] | None] = field(default_factory=dict)
 
     @property
@@ -79,12 +79,10 @@ class Encoding:
         return [sum(tensor.nbytes for tensor in group) for group in self.groups]
 
     def pieces(self, advance: Advance | None = None) -> Iterator[Any]:
+        """All bytes in order; `advance` is told of them as decoded bytes (a uint8 code stands for 4)."""
         for group in self.groups:
             for tensor in group:
-                for piece in tensor.pieces():
-                    yield piece
-                    if advance:
-                        advance(memoryview(piece).nbytes)
+                yield from tensor.pieces() if advance is None else _counted(tensor, advance)
 
 
 def encode_all(
@@ -104,7 +102,7 @@ def encode_all(
     if manifest.form == "checkpoint" and storage:
         raise UnsupportedError("quantize", "deeplearn.js checkpoints are float32 only; save without quantize")
     entries = _raw_entries(manifest)
-    encoding = Encoding([])
+    encoding = Encoding()
     for group in manifest.groups:
         encoded = []
         for spec in group.specs:
@@ -138,6 +136,12 @@ def new_manifest(tensors: Mapping[str, Tensor]) -> Manifest:
         entries.append(entry)
     paths = [SINGLE_FILE] if any(0 not in entry["shape"] for entry in entries) else []
     return parse_manifest([{"paths": paths, "weights": entries}], "state_dict")
+
+
+def _counted(tensor: Encoded, advance: Advance) -> Iterator[Any]:
+    for piece in tensor.pieces():
+        yield piece
+        advance(memoryview(piece).nbytes * tensor.decoded // (tensor.nbytes or 1))
 
 
 Encode: TypeAlias = "Callable[[Manifest, Mapping[str, Tensor], Quantize, Mapping[str, Stored]], Encoding]"

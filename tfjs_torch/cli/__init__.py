@@ -69,6 +69,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except OSError as error:
         return _fail(f"{error.filename or 'file'}: {error.strerror or error}")
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        return _fail(".pt files need PyTorch, found none; pip install torch, or use .safetensors or .npz")
     except MemoryError:
         return _fail("not enough memory for this model; close other programs")
     except KeyboardInterrupt:
