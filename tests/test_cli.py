@@ -188,7 +188,7 @@ def test_nothing_is_overwritten_without_force(tmp_path: Path, capsys: pytest.Cap
         (["convert", CLASSIFIER, "out", "--quantize", "uint8:conv*"], ["'conv*'", "dense_Dense1/kernel"]),
         (["convert", CLASSIFIER, "out.onnx"], ["out.onnx", "folder"]),
         (["inspect", CLASSIFIER / "model.weights.bin"], ["model.weights.bin", "give", "ml5-classifier"]),
-        (["inspect", CLASSIFIER.parent], ["found none here", "give that folder"]),
+        (["inspect", CLASSIFIER.parent], ["found none here, but in ml5-", "give that folder"]),
         (["convert", CLASSIFIER, "out", "--shard-size", "huge"], ["--shard-size", "'huge'"]),
         (["convert", CLASSIFIER, "out", "--dtype", "float16"], ["--dtype", "--quantize float16"]),
         (["convert", CLASSIFIER, "out.npz", "--dtype", "bfloat16"], ["bfloat16", "safetensors"]),
@@ -267,9 +267,10 @@ def test_weights_without_layers_are_announced(tmp_path: Path, capsys: pytest.Cap
     assert "weights only, no layers" in capsys.readouterr().err
 
 
-def test_a_training_checkpoint_is_looked_into(tmp_path: Path) -> None:
+def test_a_training_checkpoint_is_looked_into(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     torch.save({"epoch": 3, "model_state_dict": {"a": torch.ones(2)}, "optimizer": {"lr": 0.1}}, tmp_path / "ck.pt")
     assert run("convert", tmp_path / "ck.pt", tmp_path / "m") == 0
+    assert "took the state_dict under 'model_state_dict'" in capsys.readouterr().err
     assert load_file(tmp_path / "m")["a"].tolist() == [1, 1]
 
 
@@ -278,6 +279,8 @@ def test_ml5_users_are_warned_of_several_files(tmp_path: Path, capsys: pytest.Ca
     assert "ml5's file picker takes exactly one" in capsys.readouterr().err
     assert run("convert", CLASSIFIER, tmp_path / "m", "--force") == 0
     assert "group1-shard1of3.bin, group1-shard2of3.bin, group1-shard3of3.bin of the model" in capsys.readouterr().err
+    assert run("convert", CLASSIFIER, tmp_path / "m", "--force") == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_a_terminal_without_unicode_gets_ascii() -> None:

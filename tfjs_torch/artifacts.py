@@ -191,7 +191,7 @@ def _open(source: Any) -> tuple[SourceFiles, str | None]:
         path = Path(source)
     except TypeError:
         raise FilesError("source", f"a path, bytes or {{name: bytes}} expected, found {source!r:.60}") from None
-    if is_dir(path):
+    if is_dir(path) and source not in ("", b""):
         return FolderFiles(path), None
     if not is_file(path):
         raise FilesError(str(path), "a folder, a model.json or a .zip expected, found nothing there; check the path")
@@ -200,7 +200,11 @@ def _open(source: Any) -> tuple[SourceFiles, str | None]:
     if path.suffix.lower() in _OTHER_FILES:
         raise FilesError(
             str(path),
-            f"a tf.js model expected (a folder, a model.json or a .zip), found a file of weights; "
-            f"a .bin belongs to the model.json beside it: give {path.parent}",
+            "a tf.js model expected (a folder, a model.json or a .zip), found a file of weights; "
+            + (
+                f"it belongs to a model.json: give {path.parent}"
+                if path.suffix == ".bin"
+                else "convert and diff read it"
+            ),
         )
     return FolderFiles(path.parent), path.name

@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from .encoder import Tensor
-from .errors import FilesError, MismatchError, UnsupportedError
+from .errors import FilesError, MismatchError, UnsupportedError, warn
 from .quantization import Array
 from .saving import ZIP_TIME, replacing
 from .shards import PIECE, Bytes, FileShard, Stream
@@ -275,14 +275,14 @@ def _read_pt(path: Path) -> dict[str, Tensor]:
     except OSError as error:
         raise FilesError(str(path), f"a readable file expected, found: {error.strerror or error}") from None
     except pickle.UnpicklingError:
-        raise FilesError(
-            str(path), f"{_STATE_DICT}, found other objects, which are never loaded: they can run code"
-        ) from None
+        what = "other objects, which are never loaded: they can run code" if _looks_pickled(path) else "no torch file"
+        raise FilesError(str(path), f"{_STATE_DICT}, found {what}") from None
     except Exception as error:  # torch raises whatever it trips over in a broken file
         raise FilesError(str(path), f"{_STATE_DICT}, found a broken or empty file ({type(error).__name__})") from None
     for key in _CHECKPOINT_KEYS if isinstance(found, Mapping) else ():
         if isinstance(found.get(key), Mapping):
             found = found[key]
+            warn(f"{path}: a training checkpoint; took the state_dict under {key!r}")
             break
     if not isinstance(found, Mapping):
         raise FilesError(str(path), f"{_STATE_DICT}, found {type(found).__name__}")
@@ -290,6 +290,11 @@ def _read_pt(path: Path) -> dict[str, Tensor]:
         return as_tensors(found)
     except MismatchError as error:
         raise FilesError(str(path), f"{_STATE_DICT}, found {error}; save the dict of tensors alone") from None
+
+
+def _looks_pickled(path: Path) -> bool:
+    with open(path, "rb") as file:
+        return file.read(1) in (b"\x80", b"P")  # a pickle, or a zip of them
 
 
 def _write_pieces(target: Any, columns: Any, advance: Advance | None) -> None:

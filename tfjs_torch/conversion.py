@@ -13,7 +13,7 @@ from .artifacts import Artifacts, read_artifacts, target_of, template
 from .containers import Advance, is_container, read_container, write_container
 from .encoder import Tensor
 from .errors import MismatchError
-from .saving import write_files
+from .saving import inside, write_files
 from .tensors import Quantize, encode_files, stored_tensors
 
 
@@ -92,7 +92,8 @@ def convert(
     return Converted(len(tensors), parameters, written)
 
 
-def _counted(name: str, pieces: Any, written: dict[str, int]) -> Any:
+def _counted(path: str, pieces: Any, written: dict[str, int]) -> Any:
+    name = inside(path)
     written[name] = 0
     for piece in pieces:
         written[name] += memoryview(piece).nbytes

@@ -6,6 +6,7 @@ what was guessed is said, what is ambiguous is refused.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
@@ -17,7 +18,7 @@ from .saving import inside
 from .shards import Shard
 from .sources import SourceFiles
 
-SIDECARS: Final = ("model_meta.json", "metadata.json", "vocab.json", "class_names.txt", "tensorflowjs_model.pb")
+SIDECARS: Final = ("metadata.json", "vocab.json", "class_names.txt", "tensorflowjs_model.pb")
 _USUAL_NAMES: Final = ("model.json", "weights_manifest.json", "manifest.json")
 _META: Final = re.compile(r"_meta( ?\(\d+\))?\.json$")  # browsers number a second download
 _NO_WEIGHTS: Final = (".json", ".txt", ".pb", ".js", ".html", ".md", ".py", ".png", ".jpg")
@@ -88,12 +89,33 @@ def find_shards(files: SourceFiles, json_name: str, manifest: Manifest) -> tuple
 
 
 def find_sidecars(files: SourceFiles, json_name: str, manifest: Manifest) -> dict[str, Shard]:
-    """What travels along: the JSON's own NAME_meta.json, and the well-known names."""
+    """What travels along: the JSON's own NAME_meta.json (else model_meta.json), and the well-known names."""
     stem, number = _split_number(json_name)
-    own = (f"{stem}_meta{number}.json", f"{stem}_meta.json")
+    metas = (f"{stem}_meta{number}.json", f"{stem}_meta.json", "model_meta.json")
+    wanted = [*[name for name in metas if files.has(name)][:1], *SIDECARS]
     taken = {inside(path) for path in manifest.paths} | {json_name}
-    wanted = dict.fromkeys((own[0] if files.has(own[0]) else own[1], *SIDECARS))
     return {name: files.shard(name) for name in wanted if files.has(name) and name not in taken}
+
+
+def _rivals(files: SourceFiles, json_name: str, manifest: Manifest, taken: Shard) -> list[str]:
+    """Whether another file goes better with this JSON than the one that its manifest names."""
+    path, needed = manifest.paths[0], _bytes_needed(manifest.groups[0])
+    if taken.nbytes != needed:
+        others = _of_its_length(files, manifest, path, {})
+        if len(others) == 1:
+            raise WeightsLengthError(
+                files.describe(path),
+                f"{needed} bytes expected, {taken.nbytes} found; {others[0].name!r} has the right length: "
+                f"if it belongs to {json_name}, put the two into a folder of their own",
+            )
+        return []
+    stem, number = _split_number(json_name)
+    own = {f"{stem}.weights{number}.bin", f"{stem}.weights.bin", f"{stem}{number}.weights.bin"} - {inside(path)}
+    return [
+        f"{files.where}: took {path!r}, as {json_name} says; {name!r} lies there too and fits as well"
+        for name in sorted(own)
+        if files.has(name) and files.shard(name).nbytes == needed
+    ]
 
 
 def _of_its_length(files: SourceFiles, manifest: Manifest, path: str, found: Mapping[str, Shard]) -> list[Shard]:
@@ -104,27 +126,12 @@ def _of_its_length(files: SourceFiles, manifest: Manifest, path: str, found: Map
         return []
     length -= sum(found[other].nbytes for other in group.paths if other != path)
     named = {inside(other) for other in manifest.paths}
-    others = [n for n in files.names() if "/" not in n and n not in named and not n.lower().endswith(_NO_WEIGHTS)]
-    return [shard for shard in map(files.shard, others) if shard.nbytes == length > 0]
-
-
-def _rivals(files: SourceFiles, json_name: str, manifest: Manifest, taken: Shard) -> list[str]:
-    """Whether another file goes better with this JSON than the one that its manifest names."""
-    path = manifest.paths[0]
-    others = _of_its_length(files, manifest, path, {})
-    if taken.nbytes != _bytes_needed(manifest.groups[0]) and len(others) == 1:
-        raise WeightsLengthError(
-            files.describe(path),
-            f"{_bytes_needed(manifest.groups[0])} bytes expected, {taken.nbytes} found; {others[0].name!r} has the "
-            f"right length: if it belongs to {json_name}, put the two into a folder of their own",
-        )
-    stem, number = _split_number(json_name)
-    own = {f"{stem}.weights{number}.bin", f"{stem}.weights.bin", f"{stem}{number}.weights.bin"} - {inside(path)}
-    return [
-        f"{files.where}: took {path!r}, as {json_name} says; {other.name!r} lies there too and fits as well"
-        for other in others
-        if other.name in own
-    ]
+    others = []
+    for name in files.names():
+        if "/" not in name and name[:1] != "." and name not in named and not name.lower().endswith(_NO_WEIGHTS):
+            with contextlib.suppress(FilesError):  # it vanished meanwhile, or may not be read
+                others.append(files.shard(name))
+    return [shard for shard in others if shard.nbytes == length > 0]
 
 
 def _bytes_needed(group: Group) -> int | None:
@@ -147,7 +154,7 @@ def _what_else(files: SourceFiles, found: list[FoundJson]) -> str:
         return f"found several: {', '.join(candidate.name for candidate in found)}; name the one you mean"
     below = sorted({name.rpartition("/")[0] for name in files.names_below() if name.endswith("/model.json")})
     if below:
-        return f"found none here, but one in {', '.join(below[:5])}; give that folder"
+        return f"found none here, but in {', '.join(below[:5])}; give that folder (of a zip: unpacked)"
     return (
         f"found {_listed(files)}; give the folder with the files that were saved "
         "(ml5: model.json, model_meta.json and model.weights.bin, all three)"
