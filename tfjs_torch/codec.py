@@ -132,10 +132,13 @@ def _fill_run(run: list[_Quantized]) -> None:
         return
     start, stop = run[0].start, run[-1].stop
     codes = run[0].stream.window(start, stop, np.empty(stop - start, np.uint8))
+    even = not codes.ctypes.data % 2
     scratch = np.empty(_SMALL)
     with quiet():
         for tensor in run:
-            own = _as(codes[tensor.start - start : tensor.stop - start], tensor.stored)
+            own = codes[tensor.start - start : tensor.stop - start]
+            if tensor.itemsize > 1:
+                own = (own if even and not (tensor.start - start) % 2 else own.copy()).view(tensor.stored)
             tensor.dequantizer.fill(own, tensor.values, scratch)
 
 
@@ -145,8 +148,8 @@ class _Quantized:
     def __init__(self, spec: WeightSpec, stream: Stream, start: int, values: Array) -> None:
         assert spec.quantization is not None
         self.spec, self.stream = spec, stream
-        self.stored, self._itemsize = _DTYPES[spec.stored]
-        self.start, self.stop = start, start + spec.size * self._itemsize
+        self.stored, self.itemsize = _DTYPES[spec.stored]
+        self.start, self.stop = start, start + spec.size * self.itemsize
         self.values = values.reshape(-1)
         self.dequantizer = Dequantizer(spec.quantization)
 
@@ -156,8 +159,8 @@ class _Quantized:
 
     def fill(self, first: int, last: int, out: Array | None = None) -> None:
         """Dequantise elements [first, last) into their place, or into `out`."""
-        scratch = np.empty((last - first) * self._itemsize, np.uint8)
-        start = self.start + first * self._itemsize
+        scratch = np.empty((last - first) * self.itemsize, np.uint8)
+        start = self.start + first * self.itemsize
         codes = self.stream.window(start, start + scratch.size, scratch)
         with quiet():
             self.dequantizer.fill(_as(codes, self.stored), self.values[first:last] if out is None else out)

@@ -251,10 +251,11 @@ def _check_foreign_dtype(dtype: str, where: str, name: str) -> str:
 def _quantization(
     entry: dict[str, Any], dtype: str, where: str, name: str, refused: list[tuple[str, str]]
 ) -> Quantization | None:
-    raw, here = entry["quantization"], f"{where} {name!r} quantization"
+    raw = entry["quantization"]
     if raw is None or raw == {}:  # the official Python reader takes both as "not quantised"; tf.js throws
         refused.append((f'"quantization": {"null" if raw is None else "{}"}, which tf.js refuses to load', name))
         return None
+    here = f"{where} {name!r} quantization"
     if not isinstance(raw, dict):
         raise ManifestError(here, f"an object expected, found {_kind(raw)}")
     stored = raw.get("dtype")
@@ -269,6 +270,8 @@ def _quantization(
 
 def _finite(raw: dict[str, Any], key: str, where: str) -> float:
     value = raw.get(key)
+    if type(value) is float and math.isfinite(value):
+        return value
     try:
         if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(float(value)):
             return float(value)  # float64 whatever the JSON number's form: "min": -1 is -1.0

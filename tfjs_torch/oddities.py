@@ -43,7 +43,8 @@ def file_oddities(artifacts: Artifacts) -> Iterator[str]:
     document, paths = artifacts.model_json, artifacts.manifest.paths
     as_ml5_saves = len(paths) == 1 and paths[0].startswith("./") and paths[0].endswith(".weights.bin")
     beside = any("_meta" in name or name == "metadata.json" for name in artifacts.sidecars)
-    if as_ml5_saves and set(document) == {"modelTopology", "weightsManifest"} and not beside:
+    bare = isinstance(document, dict) and set(document) == {"modelTopology", "weightsManifest"}
+    if as_ml5_saves and bare and not beside:
         yield "no model_meta.json: ml5 cannot use a neuralNetwork without it; if it is one, put it beside model.json"
 
 
