@@ -34,8 +34,8 @@ def main() -> None:
     parser.add_argument("--weights", nargs="+", type=float)
     args = parser.parse_args()
     weights = args.weights or [1.0] * len(args.models)
-    if len(weights) != len(args.models):
-        parser.error(f"{len(args.models)} weights expected, one a model; found {len(weights)}")
+    if len(weights) != len(args.models) or min(weights) < 0 or sum(weights) <= 0:
+        parser.error(f"{len(args.models)} positive weights expected, one a model; found {args.weights}")
 
     models = [load_file(path) for path in args.models]
     for path, model in zip(args.models, models, strict=True):

@@ -24,8 +24,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", nargs="?", type=Path, default=Path(__file__).parent / "ml5-classifier")
     parser.add_argument("out", nargs="?", type=Path, default=Path("out/pruned"))
-    parser.add_argument("--fraction", type=float, default=0.3)
+    parser.add_argument("--fraction", type=float, default=0.3, help="how many of the weights, from 0 to 1")
     args = parser.parse_args()
+    if not 0 <= args.fraction <= 1:
+        parser.error(f"--fraction from 0 to 1 expected, found {args.fraction}")
 
     state_dict = load_file(args.model)  # {"dense_Dense1/kernel": tensor of shape [3, 16], ...}
     prune(state_dict, args.fraction)

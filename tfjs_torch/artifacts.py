@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from . import strict_json
-from .discovery import find_json, find_shards, find_sidecars, read_json
+from .discovery import find_json, find_shards, find_sidecars, plain_name, read_json
 from .errors import FilesError, warn
 from .manifest import Manifest, is_manifest, parse_manifest
 from .saving import Files, write_files, write_zip_stream
@@ -146,7 +146,8 @@ def read_artifacts(source: Source) -> Artifacts:
         warn(f"{where}: {note}")
     shards, notes = find_shards(files, json_name, manifest)
     sidecars = find_sidecars(files, json_name, manifest)
-    return Artifacts(json_name, text, manifest, tuple(shards), sidecars, (*manifest.notes, *notes), where)
+    notes = [*manifest.notes, *notes]
+    return Artifacts(plain_name(json_name), text, manifest, tuple(shards), sidecars, tuple(notes), where)
 
 
 def template(like: Source | list[Any] | None) -> Artifacts | None:

@@ -17,7 +17,7 @@ from .errors import WeightsLengthError
 from .manifest import NUMERIC, WeightSpec
 from .parallel import Arena, in_parallel
 from .quantization import Array, Dequantizer, quiet
-from .shards import Bytes, Stream
+from .shards import Bytes, Shard, Stream
 
 Extent: TypeAlias = "tuple[int, int]"
 _Located: TypeAlias = "tuple[Sequence[WeightSpec], Stream, list[Extent]]"
@@ -28,6 +28,7 @@ _BOOL: Final = np.dtype(np.bool_)
 _SPAN: Final = 1 << 20  # elements that are dequantised at once
 _SMALL: Final = 1 << 15  # elements; a smaller tensor is over before another thread gets the interpreter
 _OPEN_FILES: Final = 64  # a model of a thousand files is decoded in batches of so many
+_LFS: Final = b"version https://git-lfs"
 _STRING_WINDOW: Final = 1 << 16
 
 
@@ -253,10 +254,21 @@ def _wrong_length(specs: Sequence[WeightSpec], found: list[Extent], stream: Stre
     what = f"{needed} bytes expected for {len(specs)} tensors, {stream.nbytes} found ({files})"
     suspect = _odd_shard(stream, needed)
     where = f"{where}: {suspect}" if suspect else where
+    if any(_is_lfs_pointer(shard) for shard in stream.shards[:8]):
+        return WeightsLengthError(where, f"{what}: a Git LFS pointer, not the file itself; run git lfs pull")
     if off > 0:
         return WeightsLengthError(where, f"{what}: {off} too many; the file belongs to another model or save")
     cut = next(spec for spec, (_, stop) in zip(specs, found, strict=True) if stop > stream.nbytes)
     return WeightsLengthError(where, f"{what}: {-off} missing, from tensor {cut.name!r} on; copy the file again")
+
+
+def _is_lfs_pointer(shard: Shard) -> bool:
+    """Whether a file is what Git leaves in the place of a large one that was not fetched."""
+    if not len(_LFS) < shard.nbytes < 1024:
+        return False
+    first = np.empty(len(_LFS), np.uint8)
+    shard.read_into(0, first)
+    return first.tobytes() == _LFS
 
 
 def _odd_shard(stream: Stream, needed: int) -> str:

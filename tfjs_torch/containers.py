@@ -278,7 +278,9 @@ def _read_pt(path: Path) -> dict[str, Tensor]:
         what = "other objects, which are never loaded: they can run code" if _looks_pickled(path) else "no torch file"
         raise FilesError(str(path), f"{_STATE_DICT}, found {what}") from None
     except Exception as error:  # torch raises whatever it trips over in a broken file
-        raise FilesError(str(path), f"{_STATE_DICT}, found a broken or empty file ({type(error).__name__})") from None
+        raise FilesError(
+            str(path), f"{_STATE_DICT}, found a broken file or a program ({type(error).__name__})"
+        ) from None
     for key in _CHECKPOINT_KEYS if isinstance(found, Mapping) else ():
         if isinstance(found.get(key), Mapping):
             found = found[key]

@@ -94,7 +94,17 @@ def find_sidecars(files: SourceFiles, json_name: str, manifest: Manifest) -> dic
     metas = (f"{stem}_meta{number}.json", f"{stem}_meta.json", "model_meta.json")
     wanted = [*[name for name in metas if files.has(name)][:1], *SIDECARS]
     taken = {inside(path) for path in manifest.paths} | {json_name}
-    return {name: files.shard(name) for name in wanted if files.has(name) and name not in taken}
+    return {plain_name(name): files.shard(name) for name in wanted if files.has(name) and name not in taken}
+
+
+def plain_name(name: str) -> str:
+    """Without the number that a browser gave a second download: ml5 does not find "model_meta (1).json".
+
+    Example:
+        >>> plain_name("model (1).json"), plain_name("model.json")
+        ('model.json', 'model.json')
+    """
+    return _split_number(name)[0] + ".json" if name.endswith(".json") else name
 
 
 def _rivals(files: SourceFiles, json_name: str, manifest: Manifest, taken: Shard) -> list[str]:

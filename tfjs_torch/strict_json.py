@@ -19,11 +19,12 @@ def loads(text: str | bytes | bytearray | memoryview, where: str) -> Any:
             text = bytes(text).decode("utf-8-sig")
         return json.loads(text.removeprefix("\ufeff"), parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
-        raise ManifestError(
-            where,
-            f"JSON expected, found {error.msg.lower()} at line {error.lineno} column {error.colno}; "
-            "export the model again or mend the file",
-        ) from None
+        found = f"{error.msg.lower()} at line {error.lineno} column {error.colno}"
+        if not text.strip():
+            found = "an empty file"
+        elif text.lstrip().startswith("<"):
+            found = "a web page (the answer of a server that did not have the file)"
+        raise ManifestError(where, f"JSON expected, found {found}; save the model again") from None
     except RecursionError:
         raise ManifestError(where, "JSON of a sane depth expected, found it nested too deep") from None
     except UnicodeDecodeError as error:
