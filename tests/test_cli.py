@@ -188,6 +188,7 @@ def test_nothing_is_overwritten_without_force(tmp_path: Path, capsys: pytest.Cap
         (["convert", CLASSIFIER, "out", "--quantize", "uint8:conv*"], ["'conv*'", "dense_Dense1/kernel"]),
         (["convert", CLASSIFIER, "out.onnx"], ["out.onnx", "folder"]),
         (["inspect", CLASSIFIER / "model.weights.bin"], ["model.weights.bin", "give", "ml5-classifier"]),
+        (["inspect", CLASSIFIER / "sketch.html"], ["sketch.html", "a web page"]),
         (["inspect", CLASSIFIER.parent], ["found none here, but in ml5-", "give that folder"]),
         (["convert", CLASSIFIER, "out", "--shard-size", "huge"], ["--shard-size", "'huge'"]),
         (["convert", CLASSIFIER, "out", "--dtype", "float16"], ["--dtype", "--quantize float16"]),
@@ -241,17 +242,15 @@ def test_notes_go_to_stderr_once(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().err.count("note: ") == 1
 
 
-def test_the_numbered_files_of_a_browser_stay_together(tmp_path: Path) -> None:
+def test_the_numbered_files_of_a_browser_are_saved_under_plain_names(tmp_path: Path) -> None:
     (tmp_path / "m").mkdir()
     for name, numbered in (("model.json", "model (1).json"), ("model_meta.json", "model_meta (1).json")):
         shutil.copy(CLASSIFIER / name, tmp_path / "m" / numbered)
     shutil.copy(CLASSIFIER / "model.weights.bin", tmp_path / "m/model.weights (1).bin")
     assert run("convert", tmp_path / "m", tmp_path / "out") == 0
-    assert {f.name for f in (tmp_path / "out").iterdir()} == {
-        "model (1).json",
-        "model_meta (1).json",
-        "model.weights.bin",
-    }
+    saved = {file.name: file.read_bytes() for file in (tmp_path / "out").iterdir()}
+    assert saved == {name: (CLASSIFIER / name).read_bytes() for name in saved}
+    assert len(saved) == 3
 
 
 def test_the_meta_of_another_network_is_noticed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,9 +20,9 @@ def loads(text: str | bytes | bytearray | memoryview, where: str) -> Any:
         return json.loads(text.removeprefix("\ufeff"), parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
         found = f"{error.msg.lower()} at line {error.lineno} column {error.colno}"
-        if not text.strip():
+        if not error.doc.strip():
             found = "an empty file"
-        elif text.lstrip().startswith("<"):
+        elif error.doc.lstrip().startswith("<"):
             found = "a web page (the answer of a server that did not have the file)"
         raise ManifestError(where, f"JSON expected, found {found}; save the model again") from None
     except RecursionError:
