@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -55,4 +54,3 @@ def make(model: Model, folder: Path, peers_too: bool) -> None:
     if peers_too:
         safetensors.torch.save_file(state_dict, folder / SAFETENSORS_FILE)
         torch.save(state_dict, folder / TORCH_FILE)
-    os.sync()  # what is written back later would disturb the first measurements

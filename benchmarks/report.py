@@ -24,7 +24,7 @@ class Target:
     words: str
     bound: float
 
-    def cells(self, reached: float, shown: str) -> list[str]:
+    def verdict(self, reached: float, shown: str) -> list[str]:
         return [self.words, f"{'met' if reached <= self.bound else '**missed**'}: {shown}"]
 
 

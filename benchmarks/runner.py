@@ -12,11 +12,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from .model import MB, Model
+from .model import Model
 from .timing import Patience, Samples, take_turns
 
 ROOT: Final = Path(__file__).parent.parent
-SMALL: Final = MB
 
 
 class BenchmarkError(Exception):
@@ -33,12 +32,6 @@ class Runner:
     @property
     def patience(self) -> Patience:
         return Patience(rounds=2, seconds=0) if self.quick else Patience(rounds=9, seconds=6)
-
-    def size(self, nbytes: int) -> int:
-        return min(nbytes, 2 * MB) if self.quick else nbytes
-
-    def scaled(self, model: Model) -> Model:
-        return Model(self.size(model.nbytes), min(model.tensors, 500) if self.quick else model.tensors, model.storage)
 
     @contextlib.contextmanager
     def made(self, model: Model, peers_too: bool = False) -> Iterator[str]:

@@ -47,7 +47,7 @@ def plain_write(tensors: StateDict, folder: Path, quantize: str | None) -> None:
     output(folder).mkdir()
     with open(output(folder) / "bytes", "wb", buffering=0) as file:
         for tensor in tensors.values():
-            _write_all(file.write, memoryview(tensor.numpy()).cast("B"))
+            _write_all(file.write, tensor.numpy().data.cast("B"))
 
 
 SAVERS: Final[dict[str, Saver]] = {

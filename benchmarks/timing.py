@@ -48,9 +48,10 @@ def medians(samples: Samples) -> dict[str, float]:
     return {name: statistics.median(values) for name, values in samples.items()}
 
 
-def noise(samples: Samples) -> float:
-    """The widest spread among the contestants: interquartile range over median."""
-    return max(_spread(values) for values in samples.values())
+def noise(samples: Sequence[float]) -> float:
+    """How far they spread: interquartile range over median."""
+    low, median, high = statistics.quantiles(samples, n=4)
+    return (high - low) / median
 
 
 def _seconds(call: Callable[[], object]) -> float:
@@ -60,8 +61,3 @@ def _seconds(call: Callable[[], object]) -> float:
     seconds = time.perf_counter() - start
     del result  # alive until here: freeing a gigabyte is not part of making it
     return seconds
-
-
-def _spread(values: Sequence[float]) -> float:
-    low, median, high = statistics.quantiles(values, n=4)
-    return (high - low) / median

@@ -9,18 +9,22 @@ import contextlib
 import functools
 import io
 import json
+import os
 import runpy
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from . import memory
-from .model import Model, make
+from .model import MB, Model, make
 from .timing import Patience, Samples, take_turns
 
 
 def make_model(model: dict[str, Any], folder: str, peers_too: bool) -> None:
     make(Model(**model), Path(folder), peers_too)
+    os.sync()  # what is written back later would disturb the measurements
 
 
 def time_loading(folder: str, contestants: list[str], touched: bool, patience: dict[str, Any]) -> Samples:
@@ -35,11 +39,12 @@ def time_loading(folder: str, contestants: list[str], touched: bool, patience: d
     return take_turns({name: functools.partial(load, name) for name in contestants}, Patience(**patience))
 
 
-def memory_of_loading(folder: str, small: str, contestant: str) -> int:
+def memory_of_loading(folder: str, contestant: str, storage: str) -> int:
     """Bytes resident at the peak of loading beyond those before it and those of the tensors."""
     from .loaders import LOADERS
 
-    LOADERS[contestant](Path(small))  # lazy imports are not counted
+    with _small_model(storage) as small:
+        LOADERS[contestant](small)
     memory.forget_peak()
     before = memory.peak()
     tensors = LOADERS[contestant](Path(folder))
@@ -54,15 +59,17 @@ def time_saving(folder: str, contestants: list[str], quantize: str | None, patie
     return take_turns(savers, Patience(**patience), lambda: remove_output(Path(folder)))
 
 
-def memory_of_saving(folder: str, small: str, contestant: str) -> int:
+def memory_of_saving(folder: str, contestant: str) -> int:
     """Bytes resident at the peak of saving beyond those before it, the tensors' own among these."""
-    from .savers import SAVERS, edited
+    from .savers import SAVERS, edited, remove_output
 
-    SAVERS[contestant](edited(Path(small)), Path(small), None)  # lazy imports are not counted
+    with _small_model("float32") as small:
+        SAVERS[contestant](edited(small), small, None)
     tensors = edited(Path(folder))
     memory.forget_peak()
     before = memory.peak()
     SAVERS[contestant](tensors, Path(folder), None)
+    remove_output(Path(folder))
     return memory.peak() - before
 
 
@@ -82,6 +89,14 @@ def memory_of_command(arguments: list[str]) -> int:
             if end.code:
                 raise
     return memory.peak()
+
+
+@contextlib.contextmanager
+def _small_model(storage: str) -> Iterator[Path]:
+    """To do the job once before memory is counted: lazy imports are not the job's."""
+    with tempfile.TemporaryDirectory() as folder:
+        make(Model(MB, 4, storage), Path(folder), peers_too=True)
+        yield Path(folder)
 
 
 JOBS = {

@@ -26,6 +26,7 @@ from tfjs_torch import (
     save_file,
     tfjs_to_torch,
     torch_to_tfjs,
+    write_weights,
 )
 
 ONE = manifest(entry())
@@ -145,6 +146,20 @@ def test_a_dtype_that_nobody_reads_is_said(tensor: Any) -> None:
         torch_to_tfjs({"a": tensor})
 
 
+@pytest.mark.parametrize("groups", [[], {}, None, "a", ["a"], [None], [[1]]], ids=str)
+def test_weight_groups_that_are_none_are_said(groups: Any, tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match="weight_groups"):
+        write_weights(groups, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "state_dict", [None, [("a", torch.zeros(2))], torch.nn.Linear(1, 1)], ids=["none", "list", "module"]
+)
+def test_a_state_dict_that_is_none_is_said(state_dict: Any) -> None:
+    with pytest.raises(MismatchError, match=r"state_dict: \{name: tensor\} expected, found"):
+        torch_to_tfjs(state_dict)
+
+
 def test_a_name_that_is_no_string_is_said() -> None:
     with pytest.raises(MismatchError, match="names that are strings expected, found 1"):
         torch_to_tfjs({1: torch.zeros(2)})  # type: ignore[dict-item]
@@ -167,7 +182,9 @@ def test_a_missing_key_is_said_also_while_another_models_bools_are_remembered() 
 
 
 @pytest.mark.parametrize(
-    "quantize", ["int4", 5, [5], {"uint8": 5}, {"uint4": True}, {"uint8": "a", "uint16": "*"}], ids=str
+    "quantize",
+    ["int4", 5, [5], {"uint8": 5}, {"uint4": True}, {"uint8": "a", "uint16": "*"}, ["uint8", "uint16"]],
+    ids=str,
 )
 def test_a_quantize_that_means_nothing_is_said(quantize: Any) -> None:
     with pytest.raises(MismatchError):
@@ -281,6 +298,14 @@ def test_a_link_out_of_the_folder_is_refused(name: str, tmp_path: Path) -> None:
     folder = write_model(tmp_path / "model", ONE, {} if name == "w.bin" else {"w.bin": f32(1, 2)})
     (folder / name).symlink_to(tmp_path / name)
     with pytest.raises(FilesError, match="a link that leads out of it"):
+        load_file(folder)
+
+
+def test_links_in_a_circle_are_refused(tmp_path: Path) -> None:
+    folder = write_model(tmp_path, ONE, {})
+    (folder / "w.bin").symlink_to("v.bin")
+    (folder / "v.bin").symlink_to("w.bin")
+    with pytest.raises(FilesError, match=r"w\.bin"):
         load_file(folder)
 
 

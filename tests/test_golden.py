@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from helpers import (
     Told,
@@ -58,6 +59,13 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "py-constant": {"quantization_dtype_map": {"uint8": "*s", "uint16": "scalar"}},
     "py-range-without-zero": {"quantization_dtype_map": {"uint8": ["above", "far"], "uint16": True}},
 }
+
+
+def is_quantised(case: Path) -> bool:
+    return any(e.get("quantization") for group in groups_in(parse(json_of(case))) for e in group["weights"])
+
+
+UNQUANTISED = [path for path in FOLDERS_THAT_STAY if not is_quantised(path)]
 
 
 @pytest.fixture(params=FOLDERS, ids=lambda path: path.name)
@@ -172,6 +180,16 @@ def test_the_official_engine_saves_the_same_files(name: str, tmp_path: Path) -> 
     state_dict = load_file(json_of(CASES / name))
     for engine in ("tfjs_torch", "tensorflowjs"):
         save_file(state_dict, tmp_path / engine, quantize=ARGUMENTS[name].get("quantization_dtype_map"), engine=engine)
+    assert snapshot(tmp_path / "tfjs_torch") == snapshot(tmp_path / "tensorflowjs")
+
+
+@pytest.mark.parametrize(
+    "case", [path for path in FOLDERS_THAT_STAY if not is_quantised(path)], ids=lambda path: path.name
+)
+def test_the_official_engine_saves_the_same_files_under_a_template(case: Path, tmp_path: Path) -> None:
+    state_dict = {n: v if isinstance(v, np.ndarray) else v.clone() for n, v in load_file(json_of(case)).items()}
+    for engine in ("tfjs_torch", "tensorflowjs"):
+        save_file(state_dict, tmp_path / engine / json_of(case).name, like=parse(json_of(case)), engine=engine)
     assert snapshot(tmp_path / "tfjs_torch") == snapshot(tmp_path / "tensorflowjs")
 
 

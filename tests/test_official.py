@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ import pytest
 import torch
 from helpers import entry, f32, manifest, named, official_write, officially, snapshot, told, told_all
 
+import tfjs_torch
 from tfjs_torch import UnsupportedError, load_file, official, save_file, tfjs_to_torch
 
 NOSY = """
@@ -75,6 +77,17 @@ def test_its_arguments_are_those_of_the_real_functions(tmp_path: Path) -> None:
     )  # fmt: skip
     assert [path.stat().st_size for path in sorted(tmp_path.iterdir())] == [3, 3, 2]
     assert groups[0]["weights"][0]["quantization"]["dtype"] == "uint16"
+
+
+@pytest.mark.parametrize("name", ["decode_weights", "write_weights"])
+def test_ours_and_the_adapter_take_the_arguments_of_the_real_functions(name: str) -> None:
+    room = "read_weights" if name == "decode_weights" else "write_weights"
+    real, ours = getattr(official._module(room), name), getattr(tfjs_torch, name)
+    for function in (ours, getattr(official, name)):
+        parameters = inspect.signature(function).parameters.values()
+        assert [(p.name, p.default) for p in parameters] == [
+            (p.name, p.default) for p in inspect.signature(real).parameters.values()
+        ]
 
 
 def test_a_missing_package_is_said_with_what_to_do(

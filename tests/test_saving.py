@@ -11,7 +11,15 @@ import pytest
 import torch
 from helpers import SAMPLES, entry, f32, i32, manifest, parse, quantized, snapshot, told_all, write_files, write_model
 
-from tfjs_torch import MismatchError, TfjsTorchWarning, load_file, read_artifacts, save_file, torch_to_tfjs
+from tfjs_torch import (
+    MismatchError,
+    TfjsTorchWarning,
+    UnsupportedError,
+    load_file,
+    read_artifacts,
+    save_file,
+    torch_to_tfjs,
+)
 
 CLASSIFIER = SAMPLES / "ml5-classifier"
 # Keys in an order that nobody sorts, and some that nobody knows, at every level.
@@ -197,6 +205,39 @@ def test_shard_bytes_cut_a_template_anew(tmp_path: Path) -> None:
     assert told_all(load_file(tmp_path)) == told_all(load_file(CLASSIFIER))
 
 
+def test_the_names_of_a_manifest_stay_where_their_files_were_never_seen(tmp_path: Path) -> None:
+    groups = manifest(entry((6,)), paths=["z", "y/x", "./w"])
+    save_file({"a": torch.arange(6.0)}, tmp_path, like=groups)
+    found = snapshot(tmp_path)
+    assert [found[name] for name in ("z", "y/x", "w")] == [f32(0, 1), f32(2, 3), f32(4, 5)]
+    assert parse(tmp_path / "model.json") == groups
+
+
+@pytest.mark.parametrize(("quantize", "sizes"), [("uint8", [8, 2]), ("uint16", [8, 8, 4]), ("float32", [8] * 5)])
+def test_a_sharded_template_keeps_its_shard_length_when_its_bytes_change(
+    quantize: str, sizes: list[int], tmp_path: Path
+) -> None:
+    save_file({"a": torch.arange(10.0)}, tmp_path / "in", shard_bytes=8)
+    save_file(load_file(tmp_path / "in"), tmp_path / "out", like=tmp_path / "in", quantize=quantize)
+    paths = parse(tmp_path / "out/model.json")["weightsManifest"][0]["paths"]
+    assert [(tmp_path / "out" / path).stat().st_size for path in paths] == sizes
+    assert load_file(tmp_path / "out")["a"].allclose(torch.arange(10.0), atol=0.02)
+
+
+def test_a_checkpoint_is_never_quantised(tmp_path: Path) -> None:
+    checkpoint = {"a": {"filename": "a", "shape": [1]}}
+    with pytest.raises(UnsupportedError, match="float32 only"):
+        torch_to_tfjs({"a": torch.ones(1)}, checkpoint, quantize="uint8")
+    with pytest.raises(MismatchError, match="float32"):
+        torch_to_tfjs({"a": torch.ones(1) * 1j}, checkpoint)
+
+
+@pytest.mark.parametrize("name", ["\ud800", "a\0b", "日本", '"\\'])
+def test_a_strange_name_survives_the_json(name: str, tmp_path: Path) -> None:
+    save_file({name: torch.tensor([1.0])}, tmp_path)
+    assert list(load_file(tmp_path)) == [name]
+
+
 def test_a_model_without_weights_files_goes_both_ways(tmp_path: Path) -> None:
     write_files(tmp_path / "in", {"model.json": b'{"modelTopology": {"class_name": "Sequential", "config": []}}'})
     assert load_file(tmp_path / "in") == {}
@@ -204,6 +245,22 @@ def test_a_model_without_weights_files_goes_both_ways(tmp_path: Path) -> None:
     assert snapshot(tmp_path / "out") == snapshot(tmp_path / "in")
     with pytest.raises(MismatchError, match="Unexpected"):
         save_file({"a": torch.zeros(1)}, tmp_path / "out", like=tmp_path / "in")
+
+
+def test_a_graph_model_keeps_all_that_belongs_to_it(tmp_path: Path) -> None:
+    document: Any = {
+        "format": "graph-model", "generatedBy": "2.15.0", "convertedBy": None, "signature": {"inputs": {}},
+        "modelTopology": {"node": [{"name": "axis", "op": "Const"}]}, "modelInitializer": {"node": []},
+        "initializerSignature": {}, "userDefinedMetadata": {"structuredOutputKeys": ["b", "a"]},
+        "weightsManifest": manifest(entry((1,), "bool", "no"), entry((), "int32", "axis"), paths=["w"]),
+    }  # fmt: skip
+    write_files(tmp_path / "in", {"graph.json": json.dumps(document).encode(), "w": b"\0" + i32(-1)})
+    state_dict = load_file(tmp_path / "in")
+    save_file(
+        {"axis": state_dict["axis"] - 1, "no": state_dict["no"]}, tmp_path / "out/graph.json", like=tmp_path / "in"
+    )
+    assert order_of(parse(tmp_path / "out/graph.json")) == order_of(document)
+    assert (tmp_path / "out/w").read_bytes() == b"\0" + i32(-2)
 
 
 def test_a_checkpoint_goes_both_ways(tmp_path: Path) -> None:

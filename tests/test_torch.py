@@ -5,8 +5,10 @@ from __future__ import annotations
 import gc
 import io
 import json
+import resource
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +22,8 @@ from safetensors.torch import save_file as save_safetensors
 from tfjs_torch import MismatchError, load_file, read_artifacts, save_file, tfjs_to_torch, torch_to_tfjs
 
 MODEL = SAMPLES / "ml5-classifier"
-ENTRIES = (
-    entry((3,)),
-    entry((2,), "int32", "i"),
-    entry((3,), "bool", "b"),
-    entry((2,), name="q", quantization=quantized("uint8")),
-)
+CODES = entry((2,), name="q", quantization=quantized("uint8"))
+ENTRIES = entry((3,)), entry((2,), "int32", "i"), entry((3,), "bool", "b"), CODES
 DATA = f32(1, 2, 3) + i32(4, 5) + b"\0\1\1" + b"\6\7"
 
 
@@ -74,7 +72,7 @@ def test_it_can_be_changed_in_place(state_dict: dict[str, Any]) -> None:
 def test_it_can_be_trained(state_dict: dict[str, Any]) -> None:
     parameter = torch.nn.Parameter(state_dict["a"])
     optimizer = torch.optim.SGD([parameter], lr=0.5)
-    (parameter**2).sum().backward()
+    torch.autograd.backward((parameter**2).sum())
     optimizer.step()
     assert state_dict["a"].tolist() == parameter.tolist() == [0, 0, 0]
     groups, data = torch_to_tfjs({**state_dict, "a": parameter}, manifest(*ENTRIES))
@@ -82,7 +80,7 @@ def test_it_can_be_trained(state_dict: dict[str, Any]) -> None:
 
 
 def test_it_can_require_a_gradient(state_dict: dict[str, Any]) -> None:
-    state_dict["q"].requires_grad_().sum().backward()
+    torch.autograd.backward(state_dict["q"].requires_grad_().sum())
     assert state_dict["q"].grad.tolist() == [1, 1]
 
 
@@ -99,6 +97,11 @@ def test_it_outlives_its_files_and_its_dict(tmp_path: Path) -> None:
     (folder / "w.bin").unlink()
     gc.collect()
     assert tensor.tolist() == [1, 2, 3]
+
+
+def resident() -> int:
+    """Bytes of memory that this process really has."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 # what: (tensor, the same in float32 or int32)
@@ -150,9 +153,8 @@ def test_the_dtype_of_a_template_is_kept() -> None:
 
 def test_a_sliced_tensor_is_quantised_by_its_values() -> None:
     every = torch.linspace(-3, 3, 12).reshape(3, 4)
-    assert torch_to_tfjs({"a": every.T[1:]}, quantize="uint8") == torch_to_tfjs(
-        {"a": every.T[1:].contiguous()}, quantize="uint8"
-    )
+    part = {"a": every.T[1:]}
+    assert torch_to_tfjs(part, quantize="uint8") == torch_to_tfjs({"a": part["a"].contiguous()}, quantize="uint8")
 
 
 def test_the_order_of_a_state_dict_does_not_matter_under_a_template() -> None:
@@ -164,8 +166,10 @@ def test_the_order_of_a_state_dict_does_not_matter_under_a_template() -> None:
 def test_a_manifest_comes_in_many_forms(form: str) -> None:
     path = MODEL / "model.json"
     said = path.read_bytes()
-    forms = {"dict": parse(path), "list": parse(path)["weightsManifest"], "text": said.decode(), "bytes": said,
-             "bytearray": bytearray(said), "memoryview": memoryview(said), "path": path, "str path": str(path)}  # fmt: skip
+    forms = {
+        "dict": parse(path), "list": parse(path)["weightsManifest"], "path": path, "str path": str(path),
+        "text": said.decode(), "bytes": said, "bytearray": bytearray(said), "memoryview": memoryview(said),
+    }  # fmt: skip
     data = (MODEL / "model.weights.bin").read_bytes()
     state_dict = tfjs_to_torch(forms[form], data)
     assert told_all(state_dict) == told_all(load_file(MODEL))
@@ -173,17 +177,26 @@ def test_a_manifest_comes_in_many_forms(form: str) -> None:
     assert (back, written) == (forms["list"] if form == "list" else forms["dict"], data)
 
 
-@pytest.mark.parametrize("form", ["bytes", "bytearray", "memoryview", "array", "list", "tuple", "dict", "plain dict", "path",
-                                  "str path", "paths", "folder"])  # fmt: skip
+WEIGHT_FORMS: dict[str, Callable[[Path], Any]] = {
+    "bytes": Path.read_bytes,
+    "bytearray": lambda path: bytearray(path.read_bytes()),
+    "memoryview": lambda path: memoryview(path.read_bytes()),
+    "array": lambda path: np.frombuffer(path.read_bytes(), "u1"),
+    "list": lambda path: [path.read_bytes()],
+    "tuple": lambda path: (path.read_bytes(),),
+    "dict": lambda path: {f"./{path.name}": path.read_bytes()},
+    "plain dict": lambda path: {path.name: path.read_bytes()},
+    "path": lambda path: path,
+    "str path": str,
+    "paths": lambda path: [path],
+    "folder": lambda path: path.parent,
+}
+
+
+@pytest.mark.parametrize("form", WEIGHT_FORMS)
 def test_weight_bytes_come_in_many_forms(form: str) -> None:
-    path = MODEL / "model.weights.bin"
-    data = path.read_bytes()
-    forms: dict[str, Any] = {
-        "bytes": data, "bytearray": bytearray(data), "memoryview": memoryview(data), "array": np.frombuffer(data, "u1"),
-        "list": [data], "tuple": (data,), "dict": {"./model.weights.bin": data}, "plain dict": {"model.weights.bin": data},
-        "path": path, "str path": str(path), "paths": [path], "folder": MODEL,
-    }  # fmt: skip
-    assert told_all(tfjs_to_torch(MODEL / "model.json", forms[form])) == told_all(load_file(MODEL))
+    data = WEIGHT_FORMS[form](MODEL / "model.weights.bin")
+    assert told_all(tfjs_to_torch(MODEL / "model.json", data)) == told_all(load_file(MODEL))
 
 
 def test_a_list_of_shards_is_in_the_order_of_the_manifest() -> None:
@@ -206,11 +219,12 @@ def test_a_device_may_be_named() -> None:
 
 
 def test_opening_touches_no_weight_byte(tmp_path: Path) -> None:
-    """16 GiB of holes: reading them would take minutes and all the memory."""
-    folder = write_model(tmp_path, manifest(entry((1 << 32,)), entry((2,), name="b")), {"w.bin": b""})
+    folder = write_model(tmp_path, manifest(entry((1 << 27,)), entry((2,), name="b")), {"w.bin": b""})
     with open(folder / "w.bin", "r+b") as file:
-        file.truncate((1 << 34) + 8)
+        file.truncate((1 << 29) + 8)  # holes, that take no room
+    before = resident()
     assert load_file(folder)["b"].tolist() == [0, 0]
+    assert resident() - before < 1 << 25
 
 
 def test_the_front_door_does_not_open_torch() -> None:

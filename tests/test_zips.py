@@ -85,6 +85,7 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     "an absolute path": (zipped({**FILES, "/etc/evil": b""}), "a path inside the model's folder expected"),
     "a drive": (zipped({**FILES, "C:evil": b""}), "a path inside the model's folder expected"),
     "a backslash": (zipped({**FILES, "sub\\evil": b""}), "a path inside the model's folder expected"),
+    "a nameless file": (zipped({**FILES, "Q.bin": b""}).replace(b"Q.bin", b"\0.bin"), "zip"),
     "a missing weights file": (zipped({"model.json": MODEL}), r"w\.bin: this weights file expected"),
     "a damaged file": (zipped(FILES, zipfile.ZIP_STORED).replace(f32(1, 2), f32(1, 3)), r"w\.bin: a file that unpacks"),
     "a password": (with_field(zipped(FILES), 6, 8, b"\1"), r"w\.bin: a file that unpacks expected.*encrypted"),
