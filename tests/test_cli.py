@@ -306,6 +306,40 @@ def test_a_terminated_command_leaves_nothing_behind(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_big_endian_npz_is_cast_right(tmp_path: Path) -> None:
+    np.savez(tmp_path / "be.npz", w=np.arange(3, dtype=">f4"))
+    for dtype in ("float16", "float64", "bfloat16"):
+        assert run("convert", tmp_path / "be.npz", tmp_path / f"{dtype}.safetensors", "--dtype", dtype) == 0
+        assert safetensors.torch.load_file(tmp_path / f"{dtype}.safetensors")["w"].tolist() == [0, 1, 2]
+
+
+def test_diff_takes_strided_tensors(tmp_path: Path) -> None:
+    torch.save({"w": torch.arange(10.0)[::2]}, tmp_path / "s.pt")
+    assert run("diff", tmp_path / "s.pt", tmp_path / "s.pt") == 0
+
+
+@pytest.mark.parametrize(("name", "suffix"), [("__metadata__", "safetensors"), ("a\ud800", "npz"), ("a\0b", "npz")])
+def test_names_that_a_container_cannot_hold_are_refused(
+    name: str, suffix: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_file({name: torch.zeros(1)}, tmp_path / "m")
+    assert "a name that" in fails(capsys, "convert", tmp_path / "m", tmp_path / f"o.{suffix}")
+    assert not (tmp_path / f"o.{suffix}").exists()
+
+
+def test_a_model_beside_the_new_json_is_not_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(CLASSIFIER, tmp_path / "m")
+    assert "--force" in fails(capsys, "convert", CLASSIFIER.parent / "ml5-regression", tmp_path / "m/new.json")
+    assert (tmp_path / "m/model.weights.bin").read_bytes() == (CLASSIFIER / "model.weights.bin").read_bytes()
+
+
+@pytest.mark.parametrize("args", [["convert"], ["nope"], ["diff", "a", "b", "--tolerance", "x"]], ids=" ".join)
+def test_wrong_usage_is_one_line_too(args: list[str]) -> None:
+    done = process(*args)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "--help" in done.stderr
+
+
 def process(*args: object, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "tfjs_torch", *map(str, args)]
     return subprocess.run(command, capture_output=True, text=True, input=stdin, check=False)
@@ -355,7 +389,7 @@ def test_a_progress_bar_on_a_terminal(tmp_path: Path) -> None:
     command = [sys.executable, "-c", f"{fast}from tfjs_torch.cli import main; main({args!r})"]
     leader, follower = pty.openpty()
     fcntl.ioctl(leader, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=follower) as process:
+    with subprocess.Popen(command, stdout=follower, stderr=follower) as process:
         os.close(follower)
         shown = b""
         with contextlib.suppress(OSError):  # that is how a terminal says that its last writer has gone

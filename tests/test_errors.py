@@ -357,3 +357,21 @@ def test_a_file_cut_while_it_is_read_is_said(tmp_path: Path) -> None:
     (tmp_path / "w.bin").write_bytes(bytes(10))
     with pytest.raises(FilesError, match="the file cut short meanwhile"):
         load_file(artifacts)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "needed", "wrong"),
+    [([8, 7], 16, 1), ([9, 8], 16, 0), ([4 << 20, 99], (4 << 20) + 100, 1), ([7, 8], 16, 0), ([8, 8, 3], 20, 2)],
+)
+def test_the_shard_that_is_wrong_is_named(sizes: list[int], needed: int, wrong: int) -> None:
+    names = [f"s{index}.bin" for index in range(len(sizes))]
+    groups = manifest(entry((needed,), "bool"), paths=names)
+    with pytest.raises(WeightsLengthError, match=rf"^weights: {names[wrong]}: {needed} bytes expected"):
+        tfjs_to_torch(groups, [bytes(size) for size in sizes])
+
+
+def test_text_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(MismatchError, match="text that UTF-8 can hold"):
+        torch_to_tfjs({"a": strings("\ud800")}, manifest(entry((1,), "string")))
+    with pytest.raises(FilesError, match="a path inside the model's folder"):
+        save_file({"a": torch.zeros(2)}, tmp_path / "o.zip", like=manifest(entry(), paths=["\ud800.bin"]))

@@ -110,18 +110,22 @@ def test_an_interruption_midway_leaves_everything_as_it_was(
     assert snapshot(tmp_path) == before
 
 
+def model(path: str) -> dict[str, Any]:
+    return {"weightsManifest": manifest(entry(), paths=[path])}
+
+
 @pytest.mark.parametrize("way", ["x.bin", "sub/x.bin", "model.json"])
 def test_a_folder_in_the_way_of_a_file_leaves_everything_as_it_was(way: str, tmp_path: Path) -> None:
     write_files(tmp_path, {f"{way}/inside": b"mine"})
     before = snapshot(tmp_path)
     with pytest.raises(FilesError, match="a folder of that name is in the way"):
-        save_file({"a": GOOD}, tmp_path, like=manifest(entry(), paths=[way if way != "model.json" else "w.bin"]))
+        save_file({"a": GOOD}, tmp_path, like=model(way if way != "model.json" else "w.bin"))
     assert snapshot(tmp_path) == before
 
 
 def test_a_weights_file_named_like_the_json_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FilesError, match=r"every file once expected, found 'model\.json' twice"):
-        save_file({"a": GOOD}, tmp_path, like=manifest(entry(), paths=["./model.json"]))
+        save_file({"a": GOOD}, tmp_path, like=model("./model.json"))
     assert snapshot(tmp_path) == {}
 
 

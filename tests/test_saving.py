@@ -156,7 +156,8 @@ def test_a_template_comes_in_many_forms(like: Any, tmp_path: Path) -> None:
     }  # fmt: skip
     save_file({"a": torch.tensor([3, 4])}, tmp_path / "out", like=forms[like])
     assert (tmp_path / "out/w.bin").read_bytes() == f32(3, 4)
-    assert parse(tmp_path / "out/model.json") == forms.get(like if like is list else dict)
+    json_name = "weights_manifest.json" if like is list else "model.json"  # no tf.js loads a list from a model.json
+    assert parse(tmp_path / "out" / json_name) == forms.get(like if like is list else dict)
 
 
 @pytest.mark.parametrize(
@@ -210,7 +211,13 @@ def test_the_names_of_a_manifest_stay_where_their_files_were_never_seen(tmp_path
     save_file({"a": torch.arange(6.0)}, tmp_path, like=groups)
     found = snapshot(tmp_path)
     assert [found[name] for name in ("z", "y/x", "w")] == [f32(0, 1), f32(2, 3), f32(4, 5)]
-    assert parse(tmp_path / "model.json") == groups
+    assert parse(tmp_path / "weights_manifest.json") == groups
+
+
+def test_a_checkpoint_is_not_cut_into_shards(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedError, match="one file a variable"):
+        save_file({"w": torch.zeros(4)}, tmp_path, like={"w": {"filename": "w", "shape": [4]}}, shard_bytes=4)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(("quantize", "sizes"), [("uint8", [8, 2]), ("uint16", [8, 8, 4]), ("float32", [8] * 5)])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import mmap
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
@@ -19,6 +21,7 @@ from strategies import QUANTIZED, STORED, reference
 from tfjs_torch import load_file, save_file, tfjs_to_torch, torch_to_tfjs, write_weights
 
 RANDOM = np.random.default_rng(5)
+START = RANDOM.bit_generator.state
 BORDERS = [1 << 15, 1 << 16, 1 << 20, 1 << 21]
 STEPS = [
     (0.1, -3.0),
@@ -30,6 +33,12 @@ STEPS = [
     (-0.5, 4.0),
     (0.0, -0.0),
 ]
+COLLIDING = [(1, 2.0**23 + 0.5), (2, 2.0**24 + 1), (2.0**-24, 1), (0, 5), (1e-46, 0), (1e300, 0)]
+
+
+@pytest.fixture(autouse=True)
+def the_same_numbers_in_any_order_of_the_tests() -> None:
+    RANDOM.bit_generator.state = START
 
 
 def codes(by: str, size: int) -> bytes:
@@ -83,6 +92,22 @@ def test_every_half_goes_back_to_itself() -> None:
     again = read(data, one)["a"].clone()
     assert torch_to_tfjs({"a": again}, manifest(one)) == (manifest(one), data)
     assert torch_to_tfjs({"a": again}, manifest(one), quantize="float16") == (manifest(one), data)
+
+
+@pytest.mark.parametrize("word", [0x7F800001, 0xFF800FFF, 0x7FC00001])
+def test_a_nan_whose_payload_fits_no_half_stays_a_nan(word: int) -> None:
+    value = np.array([word], "<u4").view("<f4")
+    groups, data = torch_to_tfjs({"a": value}, quantize="float16")
+    assert tfjs_to_torch(groups, data)["a"].isnan().all()
+    assert (data[1] & 0x80) << 24 == word & 0x80000000
+
+
+@pytest.mark.parametrize(("scale", "low"), COLLIDING)
+@pytest.mark.parametrize("dtype", ["float32", "int32"])
+def test_codes_that_mean_the_same_number_come_back_as_they_were(dtype: str, scale: float, low: float) -> None:
+    groups = manifest(entry((256,), dtype, quantization=quantized("uint8", scale, low)))
+    data = RANDOM.permutation(256).astype("u1").tobytes()
+    assert torch_to_tfjs(tfjs_to_torch(groups, data), groups) == (groups, data)
 
 
 def test_floats_are_rounded_to_the_nearest_half_and_ties_to_the_even_one() -> None:
@@ -150,7 +175,7 @@ def test_any_number_of_files_is_read_right(count: int, tmp_path: Path) -> None:
     assert b"".join((tmp_path / "out" / name).read_bytes() for name in files) == data
 
 
-@pytest.mark.parametrize("before", range(6))
+@pytest.mark.parametrize("before", range(-4, 6))
 def test_a_string_may_begin_anywhere_around_a_window(before: int) -> None:
     values = [b"x" * (65536 - 8 - before), b"abc", b"", b"y" * 200_000, b"z"] + [b"n"] * 20_000
     found = read(text(*values) + f32(5), entry((len(values),), "string"), entry((1,), name="b"))
@@ -225,3 +250,23 @@ def test_the_bytes_of_a_model_come_in_one_piece_from_any_size() -> None:
     groups, data = torch_to_tfjs(state_dict)
     assert len(data) == 4 * sum(range(200))
     assert told_all(tfjs_to_torch(groups, data)) == told_all(state_dict)
+
+
+def test_a_model_of_more_files_than_may_be_open(tmp_path: Path) -> None:
+    state_dict = {f"{i}": torch.full((3,), float(i)) for i in range(300)}
+    save_file(state_dict, tmp_path / "m", shard_bytes=8)
+    code = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200)); "
+        "from tfjs_torch import load_file, save_file, read_artifacts, inspect; "
+        f"a = {str(tmp_path / 'm')!r}; s = load_file(a); assert s['299'].tolist() == [299] * 3; "
+        f"save_file(s, {str(tmp_path / 'n')!r}, like=a); read_artifacts(a).save({str(tmp_path / 'o')!r}); "
+        f"save_file(s, {str(tmp_path / 'q')!r}, like=a, quantize='uint8'); inspect(a, stats=True); "
+        f"load_file({str(tmp_path / 'q')!r})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert read_files(tmp_path / "n") == read_files(tmp_path / "o") == read_files(tmp_path / "m")
+
+
+def read_files(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir()}

@@ -171,3 +171,17 @@ def test_a_summary_is_plain_json_and_agrees_with_the_tensors(case: Path) -> None
 def test_a_bare_list_with_the_usual_path_is_told() -> None:
     said = json.dumps(manifest(entry(), paths=["./model.weights.bin"])).encode()
     assert inspect({"weights_manifest.json": said, "model.weights.bin": f32(1, 2)}).parameters == 2
+
+
+@pytest.mark.parametrize("value", [5, None, {}, ["a"]])
+def test_a_maker_that_is_no_text_is_passed_over(value: Any) -> None:
+    summary = look(manifest(entry()), f32(1, 2), generatedBy=value, convertedBy=value, format=value)
+    assert (summary.generated_by, summary.converted_by, summary.declared_format) == (None, None, None)
+
+
+def test_the_weights_inside_of_a_layer_count_for_it() -> None:
+    wrapped = {"class_name": "Bidirectional", "config": {"name": "b"}}
+    entries = [entry(name=f"b/{way}_lstm/kernel") for way in ("forward", "backward")]
+    topology = {"class_name": "Sequential", "config": [wrapped]}
+    summary = look(manifest(*entries), f32(1, 2, 3, 4), modelTopology=topology)
+    assert [layer.parameters for layer in summary.layers] == [4]

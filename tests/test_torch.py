@@ -126,6 +126,7 @@ INPUTS: dict[str, tuple[Any, bytes]] = {
     "Fortran numpy": (np.asfortranarray(np.arange(6, dtype="f4").reshape(2, 3)), f32(*range(6))),
     "backwards numpy": (np.arange(3, dtype="f4")[::-1], f32(2, 1, 0)),
     "read-only numpy": (np.frombuffer(f32(7), "<f4"), f32(7)),
+    "a bool of any byte": (np.frombuffer(b"\0\2\xff", bool), b"\0\1\1"),
     "strings": (strings("é", b"\0"), b"\2\0\0\0\xc3\xa9" + b"\1\0\0\0\0"),
     "fixed-width strings": (np.array(["a", "bc"]), b"\1\0\0\0a" + b"\2\0\0\0bc"),
 }  # fmt: skip

@@ -15,15 +15,16 @@ from typing import Any, Final, TypeAlias
 
 from . import strict_json
 from .discovery import find_json, find_shards, find_sidecars, plain_name, read_json
-from .errors import FilesError, warn
+from .errors import FilesError, UnsupportedError, warn
 from .manifest import Manifest, is_manifest, parse_manifest
 from .saving import Files, write_files, write_zip_stream
 from .sharding import Cut, cut_groups, split
-from .shards import MAX_MAPPED, PIECE, Shard, Stream
+from .shards import MAX_MAPPED, Shard, Stream
 from .sources import FolderFiles, MemoryFiles, SourceFiles, ZipFiles, is_dir, is_file
 
 Source: TypeAlias = "str | os.PathLike[str] | bytes | Mapping[str, Any] | Artifacts"
 
+_JSON_NAME: Final = {"model.json": "model.json", "list": "weights_manifest.json", "checkpoint": "manifest.json"}
 _OTHER_FILES: Final = (".bin", ".safetensors", ".npz", ".npy", ".pt", ".pth", ".h5", ".keras", ".pb", ".onnx", ".pkl")
 
 
@@ -91,6 +92,8 @@ class Artifacts:
         """The weight files to write when the groups have these lengths."""
         paths = [list(group.paths) for group in self.manifest.groups]
         if self.manifest.form == "checkpoint":  # one file a variable, each read on its own: always right
+            if shard_bytes is not None:
+                raise UnsupportedError("shard_bytes", "deeplearn.js checkpoints have one file a variable; leave it out")
             return [[Cut(group[0], total)] for group, total in zip(paths, totals, strict=True)]
         known = (
             all(len(shards) == len(names) for shards, names in zip(self.shards, paths, strict=False)) and self.shards
@@ -105,12 +108,25 @@ class Artifacts:
 
         Raises:
             FilesError: the place cannot be written, or a manifest path leads out of it.
+
+        Example:
+            >>> import tempfile
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     read_artifacts("samples/ml5-classifier").save(folder)
+            ...     inside = sorted(os.listdir(folder))
+            >>> inside
+            ['model.json', 'model.weights.bin', 'model_meta.json']
         """
         folder, json_name = target_of(path)
         write_files(folder, (self.renamed(json_name) if json_name else self).files())
 
     def to_zip(self) -> bytes:
-        """Everything as the bytes of a .zip; the same model gives the same bytes."""
+        """Everything as the bytes of a .zip; the same model gives the same bytes.
+
+        Example:
+            >>> len(read_artifacts("samples/ml5-classifier").to_zip()) > 528
+            True
+        """
         stream = io.BytesIO()
         write_zip_stream(stream, self.files())
         return stream.getvalue()
@@ -133,8 +149,8 @@ def read_artifacts(source: Source) -> Artifacts:
 
     Example:
         >>> from tfjs_torch import read_artifacts
-        >>> [shard.nbytes for shard in read_artifacts("samples/ml5-classifier").shards[0]] != []
-        True
+        >>> [(shard.name, shard.nbytes) for shard in read_artifacts("samples/ml5-classifier").shards[0]]
+        [('./model.weights.bin', 528)]
     """
     if isinstance(source, Artifacts):
         return source
@@ -155,7 +171,8 @@ def template(like: Source | list[Any] | None) -> Artifacts | None:
     if like is None:
         return None
     if isinstance(like, list) or (isinstance(like, Mapping) and is_manifest(like)):
-        return Artifacts("model.json", b"", parse_manifest(like, "like"), ())
+        manifest = parse_manifest(like, "like")
+        return Artifacts(_JSON_NAME[manifest.form], b"", manifest, ())
     return read_artifacts(like)
 
 
@@ -170,6 +187,8 @@ def target_of(path: str | os.PathLike[str]) -> tuple[Path, str | None]:
     except TypeError:
         raise FilesError("path", f"a path expected, found {type(path).__name__} {path!r:.60}") from None
     suffix = target.suffix.lower()
+    if not os.fspath(path):
+        raise FilesError("path", "a path to write to expected, found an empty one")
     if suffix in _OTHER_FILES:
         raise FilesError(str(target), f"a folder, a .json or a .zip to write a tf.js model to expected, found {suffix}")
     return (target.parent, target.name) if suffix == ".json" else (target, None)
@@ -177,10 +196,7 @@ def target_of(path: str | os.PathLike[str]) -> tuple[Path, str | None]:
 
 def stream_pieces(stream: Stream) -> Iterator[Any]:
     with stream:
-        for at in range(0, stream.nbytes, PIECE * 8):
-            stop = min(at + PIECE * 8, stream.nbytes)
-            yield from stream.pieces(at, stop)
-            stream.close_before(stop)
+        yield from stream.pieces(0, stream.nbytes)
 
 
 def _open(source: Any) -> tuple[SourceFiles, str | None]:

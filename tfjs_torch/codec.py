@@ -109,7 +109,11 @@ def decoded_pieces(spec: WeightSpec, stream: Stream, start: int, stop: int) -> I
 
 
 def encoded_strings(values: Array) -> bytes:
-    """The bytes of a string tensor (object array of bytes or str; str is written as UTF-8)."""
+    """The bytes of a string tensor (object array of bytes or str; str is written as UTF-8).
+
+    Raises:
+        UnicodeEncodeError: a str with a lone surrogate.
+    """
     encoded = [value.encode() if isinstance(value, str) else bytes(value) for value in values.reshape(-1).tolist()]
     return b"".join(part for value in encoded for part in (struct.pack("<I", len(value)), value))
 
@@ -280,5 +284,6 @@ def _odd_shard(stream: Stream, needed: int) -> str:
     for index, size in enumerate(sizes):
         mended = [*sizes[:index], size + needed - stream.nbytes, *sizes[index + 1 :]]
         if len(set(mended[:-1])) == 1 and 0 < mended[-1] <= mended[0]:
-            suspects.append(stream.shards[index].name)
-    return suspects[0] if len(suspects) == 1 else ""
+            likely = (len(set(mended)) == 1, mended[0] % 1024 == 0, index)  # cuts are equal, sizes round, ends lost
+            suspects.append((likely, stream.shards[index].name))
+    return max(suspects)[1] if suspects else ""

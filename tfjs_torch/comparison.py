@@ -60,8 +60,11 @@ def compare(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> Iterator[Differ
 def _difference(name: str, a: Tensor, b: Tensor) -> Difference:
     if tuple(a.shape) != tuple(b.shape):
         return Difference(name, f"shape {list(a.shape)} in A, {list(b.shape)} in B")
-    x, y = np.asarray(a).reshape(-1), np.asarray(b).reshape(-1)
-    if "O" in (x.dtype.kind, y.dtype.kind):
+    x, y = (np.ascontiguousarray(np.asarray(tensor)).reshape(-1) for tensor in (a, b))
+    texts = [array.dtype.kind in "OSU" for array in (x, y)]
+    if texts[0] != texts[1]:
+        return Difference(name, f"{x.dtype} in A, {y.dtype} in B")
+    if all(texts):
         changed = sum(_text(p) != _text(q) for p, q in zip(x.tolist(), y.tolist(), strict=True))
         far = math.inf if changed else 0.0
         return Difference(name, "", far, far, math.nan if changed else 1.0, changed, x.size)

@@ -1,8 +1,8 @@
 """decode_weights and write_weights of the package tensorflowjs, with our codec and without its defects.
 
 Same signatures, same results, same files byte for byte; where the official functions misread or
-write what cannot be read (see the project's list of defects in tests/test_section6.py), these raise
-or do it right.
+write what cannot be read (tests/test_section6*.py has the list, number by number), these raise or do it
+right.
 """
 
 from __future__ import annotations

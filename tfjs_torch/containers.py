@@ -1,4 +1,7 @@
-"""Other files that hold named tensors: .safetensors, .npz, .pt. Read and written tensor by tensor.
+"""Other files that hold named tensors: .safetensors, .npz, .pt.
+
+.safetensors and .npz are written piece by piece, .safetensors is read tensor by tensor; .npz is read, and .pt
+read and written, whole.
 
 Nothing is executed: .pt goes through torch's weights_only loader, .npz without pickle. torch is
 imported for .pt only.
@@ -10,6 +13,7 @@ import errno
 import io
 import json
 import os
+import re
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -76,7 +80,7 @@ def write_container(
     dtype: str | None = None,
     advance: Advance | None = None,
 ) -> None:
-    """Write tensors to a .safetensors, .npz, .pt or .pth file, complete or not at all, in bounded memory.
+    """Write tensors to a .safetensors, .npz, .pt or .pth file, complete or not at all.
 
     Args:
         dtype: cast floating tensors to float16, bfloat16, float32 or float64.
@@ -90,23 +94,27 @@ def write_container(
     suffix = file.suffix.lower()
     if suffix == ".npz" and any(column.dtype == BFLOAT16 for column in columns.values()):
         raise UnsupportedError("bfloat16", "numpy has no bfloat16; write .safetensors or .pt, or take float16")
+    for name in columns:
+        if (suffix == ".safetensors" and name == "__metadata__") or re.search("[\0\ud800-\udfff]", name):
+            raise UnsupportedError(name.encode("unicode_escape").decode(), f"a name that {suffix} can hold expected")
     with replacing(file) as target:
         {".safetensors": _write_safetensors, ".npz": _write_npz}.get(suffix, _write_pt)(target, columns, advance)
 
 
 def _column(name: str, tensor: Tensor, dtype: str | None) -> Column:
-    own = np.dtype(tensor.dtype)
+    own = np.dtype(tensor.dtype).newbyteorder("<")
     if own.kind not in "biufc":
         raise UnsupportedError(
             name, "numbers expected, found strings, which this file cannot hold; use load_file in Python"
         )
+    if own not in _SAFETENSORS_NAME:
+        raise UnsupportedError(name, f"a dtype that others can read expected, found {own}; cast it first")
     shape = tuple(int(size) for size in tensor.shape)
     if dtype is None or own.kind != "f" or own.name == dtype:
-        return Column(shape, own.newbyteorder("<").str if own.itemsize > 1 else own.str, lambda: _pieces(tensor))
+        return Column(shape, own.str, lambda: _pieces(tensor))
     if dtype not in _FLOATS:
         raise MismatchError("dtype", f"one of {', '.join(_FLOATS)} expected, found {dtype!r}")
-    cast = _to_bfloat16 if dtype == BFLOAT16 else lambda run: _cast(run, dtype, name)
-    return Column(shape, dtype, lambda: (cast(piece.view(own)).view(np.uint8) for piece in _pieces(tensor)))
+    return Column(shape, dtype, lambda: (_cast(p.view(own), dtype, name).view(np.uint8) for p in _pieces(tensor)))
 
 
 def _pieces(tensor: Tensor) -> Iterator[Bytes]:
@@ -121,12 +129,11 @@ def _pieces(tensor: Tensor) -> Iterator[Bytes]:
 
 
 def _cast(run: Array, dtype: str, name: str) -> Array:
-    with np.errstate(over="ignore", under="ignore"):
-        new = run.astype(dtype)
-    if np.isinf(new).sum() > np.isinf(run).sum():
-        raise MismatchError(
-            name, f"values within the range of {dtype} expected, found {np.abs(run).max()!s}; use bfloat16"
-        )
+    with np.errstate(all="ignore"):
+        new = _to_bfloat16(run) if dtype == BFLOAT16 else run.astype(dtype)
+        infinite = (new & 0x7FFF) == 0x7F80 if dtype == BFLOAT16 else np.isinf(new)
+    if (infinite & np.isfinite(run)).any():
+        raise MismatchError(name, f"values within the range of {dtype} expected, found {np.abs(run).max()!s}")
     return new
 
 

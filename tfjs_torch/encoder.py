@@ -129,7 +129,10 @@ def _encode_string(spec: WeightSpec, tensor: Tensor) -> Encoded:
     values = np.asarray(tensor)
     if values.dtype.kind not in "OSU" or not all(isinstance(v, (str, bytes)) for v in values.reshape(-1).tolist()):
         raise MismatchError(spec.name, f"an object array of bytes or str expected, found {values.dtype}")
-    data = encoded_strings(values)
+    try:
+        data = encoded_strings(values)
+    except UnicodeEncodeError as error:
+        raise MismatchError(spec.name, f"text that UTF-8 can hold expected, found {error.object!r:.60}") from None
     return Encoded(len(data), lambda: iter([data]), len(data))
 
 
@@ -241,7 +244,7 @@ def cast(run: Array, dtype: np.dtype[Any], name: str, start: int = 0) -> Array:
     if (run.dtype.kind, dtype.kind) in (("f", "f"), ("c", "c")) and run.dtype.itemsize > dtype.itemsize >= 4:
         kept = np.isfinite(new) | ~np.isfinite(run)  # rounding
     else:
-        kept = (again == run) | (_nan(run) & _nan(new))
+        kept = ((again == run) & _way_back_is_safe(run, new)) | (_nan(run) & _nan(new))
     if not kept.all():
         at = int(np.argmin(kept))
         raise MismatchError(
@@ -257,3 +260,15 @@ def _nan(values: Array) -> Array:
         values = np.where(values.imag == 0, values.real, 0.0)
     found: Array = np.isnan(values)
     return found
+
+
+def _way_back_is_safe(run: Array, new: Array) -> Array:
+    """Where comparing with the way back tells: integers wrap both ways, and a float beyond them becomes any integer."""
+    safe: Array = np.ones(run.shape, bool)
+    if run.dtype.kind in "iu" and new.dtype.kind in "iu":
+        safe = (new < 0) == (run < 0)
+    elif run.dtype.kind in "iu" and new.dtype.kind in "fc":
+        limit = 2.0**64 if run.dtype.kind == "u" else 2.0**63
+        real = new.real.astype(np.float64)
+        safe = (real >= -limit) & (real < limit)
+    return safe

@@ -81,6 +81,10 @@ def _storage(spec: WeightSpec, chosen: Encoding) -> str | None:
 
 
 def _fitted(spec: WeightSpec, tensor: Tensor) -> Array:
+    if spec.dtype == "float16":  # theirs would write float32 under an entry that still says float16
+        raise UnsupportedError(
+            spec.name, "a dtype that the official writer keeps expected, found float16; use the own engine"
+        )
     values = np.asarray(tensor)
     return values if spec.dtype == "string" else values.astype(spec.dtype)
 

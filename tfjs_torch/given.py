@@ -35,7 +35,7 @@ def given_manifest(manifest: Any) -> Manifest:
 def given_groups(manifest: Manifest, data: Any) -> Groups:
     """Each group's specs with the stream of its bytes."""
     if isinstance(data, Mapping):
-        return _per_file(manifest, [_by_path(data, path) for path in manifest.paths])
+        return _per_file(manifest, [_by_path(data, path, manifest.paths) for path in manifest.paths])
     if isinstance(data, (str, os.PathLike)):
         path = Path(data)
         if is_dir(path):
@@ -65,9 +65,10 @@ def _joined(manifest: Manifest, shard: Shard) -> Groups:
     return [(manifest.specs, Stream([shard]))] if manifest.groups or shard.nbytes else []
 
 
-def _by_path(data: Mapping[Any, Any], path: str) -> Shard:
+def _by_path(data: Mapping[Any, Any], path: str, paths: Sequence[str]) -> Shard:
     by_plain = {posixpath.normpath(str(key)): key for key in data}
-    for name in (posixpath.normpath(path), posixpath.basename(path)):
+    alone = sum(posixpath.basename(other) == posixpath.basename(path) for other in paths) == 1
+    for name in (posixpath.normpath(path), *([posixpath.basename(path)] if alone else [])):
         if name in by_plain:
             return _shard(path, data[by_plain[name]])
     raise FilesError(path, f"bytes for this file expected in bin, found {', '.join(map(str, data)) or 'nothing'}")
@@ -78,6 +79,8 @@ def _shard(name: str, item: Any) -> Shard:
 
 
 def _read(path: Path) -> bytes:
+    if str(path) == ".":
+        raise FilesError("manifest", "a readable JSON file expected, found an empty path")
     try:
         return path.read_bytes()
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path

@@ -20,7 +20,8 @@ from .errors import FilesError
 ZIP_TIME: Final = (1980, 1, 1, 0, 0, 0)  # fixed: the same model gives the same zip
 _BUFFER = 1 << 17  # larger pieces go to the file at once; this is for small ones (measured: 1 MiB is slower)
 
-_LEADS_OUT = re.compile(r"^/|^[A-Za-z]:|://|[\\\0]")  # absolute, drive, URL, Windows separator, NUL
+# Absolute, drive, URL, Windows separator, NUL, a lone surrogate (no file system and no zip can hold one).
+_LEADS_OUT = re.compile("^/|^[A-Za-z]:|://|[\\\\\\0\ud800-\udfff]")
 
 Files = Iterable[tuple[str, Iterable[Any]]]
 
@@ -149,8 +150,8 @@ def _folder(folder: Path) -> Iterator[None]:
     if "\0" in str(folder):
         raise FilesError(str(folder), "a path without NUL characters expected")
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         yield
     except BaseException:
         for path in missing:

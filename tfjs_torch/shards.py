@@ -113,9 +113,10 @@ class FileShard:
                 return None
 
     def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        with self._lock:
+            if self._file is not None:
+                self._file.close()
+                self._file = None
 
     def _open(self) -> Any:
         try:
@@ -133,7 +134,7 @@ class Stream:
         self.starts = list(accumulate((shard.nbytes for shard in shards), initial=0))
         self.nbytes = self.starts[-1]
         self._maps: dict[int, Bytes | None] = {}
-        self._closed_before = 0
+        self._last_read = 0
 
     def __enter__(self) -> Stream:
         return self
@@ -165,9 +166,16 @@ class Stream:
             offset = start + done - self.starts[index]
             count = min(out.size - done, self.shards[index].nbytes - offset)
             if count > 0:
+                self._leave_for(index)
                 self.shards[index].read_into(offset, out[done : done + count])
                 done += count
             index += 1
+
+    def _leave_for(self, index: int) -> None:
+        """Close the file that was read before another one: a model of a thousand files never has all of them open."""
+        if self._last_read != index:
+            self.shards[self._last_read].close()
+            self._last_read = index
 
     def window(self, start: int, stop: int, scratch: Bytes) -> Bytes:
         """Bytes [start, stop) to look at: the memory they lie in, or `scratch` filled with them."""
@@ -184,9 +192,3 @@ class Stream:
         scratch = np.empty(min(size, stop - start), np.uint8)
         for at in range(start, stop, size):
             yield self.window(at, min(at + size, stop), scratch)
-
-    def close_before(self, position: int) -> None:
-        """Close the files that end at or before `position`; a thousand shards are never open at once."""
-        while self._closed_before < len(self.shards) and self.starts[self._closed_before + 1] <= position:
-            self.shards[self._closed_before].close()
-            self._closed_before += 1

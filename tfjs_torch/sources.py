@@ -116,6 +116,8 @@ class ZipFiles:
         self.where = where
         try:
             self._zip = zipfile.ZipFile(archive)
+        except MemoryError:
+            raise
         except Exception as error:  # zipfile lets any error out of a broken archive
             raise FilesError(where, f"a .zip expected, found: {error}") from None
         members = [m for m in self._zip.infolist() if not m.filename.endswith("/") and not _is_litter(m.filename)]
@@ -201,6 +203,8 @@ def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, where: str) -
     try:
         with archive.open(member) as file:
             data = file.read(member.file_size + 1)
+    except MemoryError:
+        raise
     except Exception as error:  # zipfile lets any error out of a broken archive
         raise FilesError(f"{where}/{member.filename}", f"a file that unpacks expected, found: {error}") from None
     if len(data) != member.file_size:

@@ -105,13 +105,13 @@ def inspect(source: Source, *, stats: bool = False, advance: Callable[[int], Any
     return ModelSummary(
         where=artifacts.where,
         format=_format(artifacts),
-        declared_format=document.get("format"),
-        generated_by=document.get("generatedBy"),
-        converted_by=document.get("convertedBy"),
+        declared_format=_text(document.get("format")),
+        generated_by=_text(document.get("generatedBy")),
+        converted_by=_text(document.get("convertedBy")),
         files={shard.name.removeprefix("./"): shard.nbytes for shards in artifacts.shards for shard in shards},
         sidecars=list(artifacts.sidecars),
         tensors=tensors,
-        layers=[LayerSummary(x.name, x.class_name, x.depth, _own_parameters(x, tensors)) for x in layers],
+        layers=_with_parameters(layers, tensors),
         ops=ops,
         parameters=sum(t.size for t in tensors if t.group != "optimizer"),
         optimizer_parameters=sum(t.size for t in tensors if t.group == "optimizer"),
@@ -141,7 +141,6 @@ def _tensors(artifacts: Artifacts, stats: bool, advance: Callable[[int], Any] | 
                 )
                 if advance:
                     advance(stop - start)
-                stream.close_before(stop)
 
 
 def _runs(spec: WeightSpec, stream: Stream, extent: Extent) -> Callable[[], Iterator[Array]]:
@@ -172,5 +171,17 @@ def _topology(artifacts: Artifacts) -> tuple[list[LayerSpec], dict[str, int], li
         return [], {}, [str(error)]
 
 
-def _own_parameters(layer: LayerSpec, tensors: list[TensorSummary]) -> int:
-    return sum(t.size for t in tensors if t.group != "optimizer" and t.name.rpartition("/")[0] == layer.name)
+def _with_parameters(layers: list[LayerSpec], tensors: list[TensorSummary]) -> list[LayerSummary]:
+    """A tensor belongs to the layer with the longest name that its own begins with (lstm/lstm_cell/kernel: lstm)."""
+    found = dict.fromkeys((layer.name for layer in layers), 0)
+    for tensor in tensors:
+        scope = tensor.name.rpartition("/")[0] if tensor.group != "optimizer" else ""
+        while scope and scope not in found:
+            scope = scope.rpartition("/")[0]
+        if scope:
+            found[scope] += tensor.size
+    return [LayerSummary(layer.name, layer.class_name, layer.depth, found[layer.name]) for layer in layers]
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None

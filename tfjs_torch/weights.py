@@ -1,4 +1,4 @@
-"""TensorFlow.js weights <-> torch state_dict: in memory and on disk. torch is imported here first."""
+"""TensorFlow.js weights <-> torch state_dict: in memory and on disk."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def tfjs_to_torch(
 
     Returns:
         {name: tensor} in the manifest's order. float32, int32, bool, complex64 (also float16, uint8, uint16 where
-        they are stored unquantised); quantised tensors come dequantised. Every tensor is writable and has memory
-        of its own. String tensors cannot be torch tensors: they are numpy object arrays of bytes.
+        they are stored unquantised); quantised tensors come dequantised. Every tensor is writable, and writing to it
+        changes nothing else: no other tensor, no file, not the bytes given. String tensors cannot be torch tensors: they are numpy object arrays of bytes.
 
     Raises:
         ManifestError, WeightsLengthError, FilesError, UnsupportedError, MismatchError: see tfjs_torch.errors.
@@ -97,6 +97,9 @@ def torch_to_tfjs(
     Raises:
         MismatchError: missing or unexpected keys, a wrong shape, or a value that the entry's dtype cannot hold
             (float64 is rounded to float32; integers are range-checked).
+        UnsupportedError: a dtype that tf.js cannot load. ManifestError: see tfjs_to_torch.
+
+    Fresh quantisation follows tensorflowjs/quantization.py of the official package.
 
     Example:
         >>> import torch
@@ -124,6 +127,10 @@ def load_file(
     Weight files are mapped copy-on-write: opening takes milliseconds whatever the size, pages are read when
     they are touched, and changing a tensor never changes the file. Do not overwrite the file in place while
     its tensors are in use (save_file does not: it writes a new one and renames it).
+
+    Args:
+        path: the folder, the JSON, the .zip; also {file name: bytes} and Artifacts.
+        layout, device, engine: see tfjs_to_torch.
 
     Returns and raises: see tfjs_to_torch.
 
@@ -165,7 +172,7 @@ def save_file(
         engine: "tensorflowjs" encodes with the official package (extra `tensorflowjs`).
 
     Raises:
-        MismatchError: see torch_to_tfjs. FilesError: the place cannot be written.
+        MismatchError, UnsupportedError: see torch_to_tfjs. FilesError: the place cannot be written.
 
     A layout of files that tf.js 4.22 would silently misread is never written (see sharding.misread_by_tfjs).
 

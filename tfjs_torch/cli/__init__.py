@@ -14,7 +14,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from .._version import __version__
 from ..errors import TfjsTorchError, TfjsTorchWarning
@@ -31,9 +31,15 @@ Each command has its own --help with more.
 """
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One line, as all errors."""
+        self.exit(2, f"tfjs-torch: {message}; see {self.prog} --help\n")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit status (0 done, 1 `diff` found differences, 2 error)."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="tfjs-torch",
         description="TensorFlow.js and ml5.js weights <-> PyTorch.",
         epilog=EXAMPLES,

@@ -50,20 +50,21 @@ def run(args: argparse.Namespace) -> int:
     if args.target in ("", "-"):
         raise FilesError("DST", f"a file or folder to write to expected, found {args.target!r}")
     target = Path(args.target)
-    if not args.force and (target.is_file() or (target.is_dir() and any(target.iterdir()))):
-        raise FilesError(str(target), "a new place to write to expected, found something there; --force overwrites it")
+    place = target.parent if target.suffix.lower() == ".json" else target  # a JSON's files go into its folder
+    if not args.force and (place.is_file() or (place.is_dir() and any(place.iterdir()))):
+        raise FilesError(str(place), "a new place to write to expected, found something there; --force overwrites it")
     shard_bytes = parse_size(args.shard_size) if args.shard_size else None
     tensors, artifacts = open_tensors(args.source)
     like = None if is_container(target) else read_artifacts(args.like) if args.like else artifacts
     if is_container(target) and args.like:
         raise MismatchError("--like", f"a folder, .json or .zip as DST expected, found {target}")
-    before = _weight_files(target)
+    before = _weight_files(place)
     with progress(stored_length(tensors), "converting") as advance:
         options = {"quantize": args.quantize, "shard_bytes": shard_bytes, "dtype": args.dtype}
         done = convert(tensors, target, like=like, advance=advance, **options)
     _tell(args.target, done)
     if not is_container(target):
-        _advise(target, done, like, shard_bytes, before)
+        _advise(place, done, like, shard_bytes, before)
     return 0
 
 

@@ -80,7 +80,7 @@ def _unicode() -> bool:
 @contextlib.contextmanager
 def progress(total: int, what: str) -> Iterator[Callable[[int], Any] | None]:
     """A progress bar on a terminal when it takes over a second; None elsewhere."""
-    if total < _WORTH_A_BAR or not sys.stderr.isatty():
+    if total < _WORTH_A_BAR or not (sys.stderr.isatty() and sys.stdout.isatty()):
         yield None
         return
     from tqdm import tqdm
