@@ -52,7 +52,8 @@ def tfjs_to_torch(
     Returns:
         {name: tensor} in the manifest's order. float32, int32, bool, complex64 (also float16, uint8, uint16 where
         they are stored unquantised); quantised tensors come dequantised. Every tensor is writable, and writing to it
-        changes nothing else: no other tensor, no file, not the bytes given. String tensors cannot be torch tensors: they are numpy object arrays of bytes.
+        changes nothing else: no other tensor, no file, not the bytes given. String tensors cannot be torch tensors:
+        they are numpy object arrays of bytes.
 
     Raises:
         ManifestError, WeightsLengthError, FilesError, UnsupportedError, MismatchError: see tfjs_torch.errors.
