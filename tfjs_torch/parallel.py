@@ -6,7 +6,6 @@ import gc
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -28,6 +27,8 @@ def in_parallel(jobs: Sequence[tuple[Work, int]], span: int) -> None:
         for work, start, stop in tasks:
             work(start, stop)
         return
+    from concurrent.futures import ThreadPoolExecutor  # 10 ms that a small model need not wait for
+
     with ThreadPoolExecutor(workers) as pool:
         for _ in pool.map(lambda task: task[0](task[1], task[2]), tasks):
             pass

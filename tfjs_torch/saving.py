@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import secrets
 import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
@@ -176,7 +175,7 @@ def _rename(finished: list[tuple[Path, Path]]) -> None:
 @contextlib.contextmanager
 def _temporary(path: Path) -> Iterator[tuple[IO[bytes], Path]]:
     """A new file beside `path`; removed when the block fails. Not mkstemp: the mode follows the umask."""
-    temporary = path.with_name(f".tfjs_torch-{secrets.token_hex(8)}.tmp")
+    temporary = path.with_name(f".tfjs_torch-{os.urandom(8).hex()}.tmp")
     try:
         with open(temporary, "xb", buffering=_BUFFER) as file:
             yield file, temporary

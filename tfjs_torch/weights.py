@@ -11,7 +11,7 @@ import torch
 from torch.utils.weak import WeakIdKeyDictionary
 
 from . import engines
-from .artifacts import Source, read_artifacts, target_of, template
+from .artifacts import Artifacts, Source, read_artifacts, target_of, template
 from .codec import Groups, extents
 from .encoder import Stored
 from .errors import MismatchError, UnsupportedError
@@ -68,8 +68,7 @@ def tfjs_to_torch(
     """
     _check_layout(layout)
     with without_garbage_collection():
-        parsed = given_manifest(manifest)
-        return _to_torch(given_groups(parsed, bin), device, engine)
+        return _to_torch(given_groups(given_manifest(manifest), bin), device, engine)
 
 
 def torch_to_tfjs(
@@ -143,8 +142,7 @@ def load_file(
     """
     _check_layout(layout)
     with without_garbage_collection():
-        artifacts = read_artifacts(path)
-        return _to_torch(groups_of(artifacts), device, engine, artifacts.where)
+        return _load(read_artifacts(path), device, engine)
 
 
 def save_file(
@@ -192,6 +190,10 @@ def save_file(
     with without_garbage_collection():
         files = encode_files(as_tensors(state_dict), template(like), quantize, shard_bytes, json_name, encode)
         write_files(folder, files)
+
+
+def _load(artifacts: Artifacts, device: torch.device | str | None, engine: str) -> StateDict:
+    return _to_torch(groups_of(artifacts), device, engine, artifacts.where)
 
 
 def _to_torch(
