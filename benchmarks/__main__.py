@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -14,6 +15,7 @@ from .runner import ROOT, BenchmarkError, Runner
 
 def main() -> int:
     options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # as Ctrl-C does: gigabytes of models are not left behind
     with tempfile.TemporaryDirectory(prefix="tfjs_torch-benchmarks-") as folder:
         tables, failures = _measured(options.only or list(GROUPS), Runner(Path(folder), options.quick))
     missed = [line for table in tables for line in table.missed]

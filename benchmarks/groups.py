@@ -10,7 +10,7 @@ from . import names
 from .model import GB, MB, TFJS, Model, size_text
 from .report import NO_TARGET, Table, Target, beside, memory_text, ratio_text, time_text
 from .runner import Runner, python, say
-from .timing import Patience, Samples, medians, noise
+from .timing import Samples, medians, noise
 
 Group: TypeAlias = Callable[[Runner], Iterator[Table]]
 
@@ -179,9 +179,13 @@ def _costs(runner: Runner, model: Model) -> list[float]:
     say(f"growth {model}")
     loading, saving = [names.OURS, names.MAPPED_VIEWS], [names.OURS, names.PLAIN_WRITE]
     with runner.made(model) as folder:
-        loaded = medians(runner.time_job("time_loading", folder=folder, contestants=loading, touched=True))
-        saved = medians(runner.time_job("time_saving", folder=folder, contestants=saving, quantize=None))
-    times = [*(loaded[name] for name in loading), *(saved[name] for name in saving)]
+        loaded = runner.time_job(
+            "time_loading", patience=runner.little_patience, folder=folder, contestants=loading, touched=True
+        )
+        saved = runner.time_job(
+            "time_saving", patience=runner.little_patience, folder=folder, contestants=saving, quantize=None
+        )
+    times = [*medians(loaded).values(), *medians(saved).values()]
     return [seconds * GB / model.nbytes for seconds in times]
 
 
@@ -201,8 +205,7 @@ def _conversion(runner: Runner, model: Model) -> Table:
             "convert": python("-m", "tfjs_torch", *convert),
             "cp": ["cp", str(source / "model.weights.bin"), str(made)],
         }
-        rounds = Patience(rounds=2 if runner.quick else 5, seconds=0)
-        times = medians(runner.time_commands(commands, rounds, made))
+        times = medians(runner.time_commands(commands, runner.little_patience, made))
         peak = runner.job("memory_of_command", arguments=convert)
         made.unlink()
     verdict = NO_TARGET if runner.quick else Target("≤ 300 MB", 300 * MB).verdict(peak, memory_text(peak))

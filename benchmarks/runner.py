@@ -33,6 +33,11 @@ class Runner:
     def patience(self) -> Patience:
         return Patience(rounds=2, seconds=0) if self.quick else Patience(rounds=9, seconds=6)
 
+    @property
+    def little_patience(self) -> Patience:
+        """For what takes long and is compared over orders of magnitude."""
+        return Patience(rounds=2 if self.quick else 5, seconds=0 if self.quick else 2)
+
     @contextlib.contextmanager
     def made(self, model: Model, peers_too: bool = False) -> Iterator[str]:
         """A folder with the model's files, for as long as the block runs."""
@@ -45,8 +50,8 @@ class Runner:
         text = run([sys.executable, "-m", "benchmarks.worker", json.dumps({"job": name, **arguments})])
         return json.loads(text.splitlines()[-1])
 
-    def time_job(self, name: str, **arguments: Any) -> Samples:
-        samples: Samples = self.job(name, **arguments, patience=asdict(self.patience))
+    def time_job(self, name: str, *, patience: Patience | None = None, **arguments: Any) -> Samples:
+        samples: Samples = self.job(name, **arguments, patience=asdict(patience or self.patience))
         return samples
 
     def time_commands(self, commands: Mapping[str, Sequence[str]], patience: Patience, made: Path) -> Samples:
