@@ -29,6 +29,8 @@ if TYPE_CHECKING:
         UnsupportedError,
         WeightsLengthError,
     )
+    from .layers import supported_layers
+    from .model import load_model, save_model
     from .summary import ModelSummary, inspect
     from .weights import load_file, save_file, tfjs_to_torch, torch_to_tfjs
 
@@ -39,6 +41,8 @@ _ROOMS = {
         "FilesError", "FormatError", "ManifestError", "MismatchError", "TfjsTorchError", "TfjsTorchWarning",
         "TopologyError", "UnsupportedError", "WeightsLengthError",
     ),
+    "layers": ("supported_layers",),
+    "model": ("load_model", "save_model"),
     "summary": ("ModelSummary", "inspect"),
     "weights": ("load_file", "save_file", "tfjs_to_torch", "torch_to_tfjs"),
 }  # fmt: skip
@@ -60,9 +64,12 @@ __all__ = [
     "decode_weights",
     "inspect",
     "load_file",
+    "load_model",
     "official",
     "read_artifacts",
     "save_file",
+    "save_model",
+    "supported_layers",
     "tfjs_to_torch",
     "torch_to_tfjs",
     "write_weights",

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from .errors import TopologyError
 
-_MODELS = ("Sequential", "Model", "Functional")
+MODELS = ("Sequential", "Model", "Functional")
 
 
 class LayerSpec(NamedTuple):
@@ -36,13 +36,17 @@ def layers_of(topology: Any, where: str = "modelTopology") -> list[LayerSpec]:
         >>> [layer.name for layer in layers_of({"class_name": "Sequential", "config": [dense]})]
         ['d1']
     """
-    model = topology
-    if isinstance(model, dict) and isinstance(model.get("model_config"), dict):
-        model = model["model_config"]
     try:
-        return list(_layers(model, 0, where))
+        return list(_layers(model_node(topology), 0, where))
     except RecursionError:
         raise TopologyError(where, "models nested to a sane depth expected, found thousands") from None
+
+
+def model_node(topology: Any) -> Any:
+    """The {class_name, config} of the model itself, out of what Python's converter wraps around it."""
+    if isinstance(topology, dict) and isinstance(topology.get("model_config"), dict):
+        return topology["model_config"]
+    return topology
 
 
 def ops_of(topology: Any, where: str = "modelTopology") -> dict[str, int]:
@@ -69,5 +73,5 @@ def _layers(model: Any, depth: int, where: str) -> Iterator[LayerSpec]:
         own = layer["config"] if isinstance(layer.get("config"), dict) else {}
         name = own.get("name", layer.get("name", ""))
         yield LayerSpec(str(name), layer["class_name"], depth, own)
-        if layer["class_name"] in _MODELS:
+        if layer["class_name"] in MODELS:
             yield from _layers(layer, depth + 1, here)

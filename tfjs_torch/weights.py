@@ -12,16 +12,18 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from . import engines
 from .artifacts import Artifacts, Source, read_artifacts, target_of, template
+from .assembly import assemble, to_tfjs, to_torch
 from .codec import Groups, extents
 from .encoder import Stored
-from .errors import MismatchError, UnsupportedError
+from .errors import MismatchError
 from .given import given_groups, given_manifest
+from .layers import Weight
 from .manifest import Manifest, WeightSpec
 from .parallel import without_garbage_collection
 from .quantization import is_ambiguous
 from .saving import write_files
 from .shards import MemoryShard, Stream
-from .tensors import Quantize, encode_all, encode_files, groups_of, new_manifest
+from .tensors import Quantize, encode_all, encode_files, groups_of, new_manifest, stored_tensors
 from .torch_tensors import as_tensors
 
 StateDict: TypeAlias = "dict[str, Any]"
@@ -46,6 +48,8 @@ def tfjs_to_torch(
         bin: the weight bytes: bytes-like, a list of shards in manifest order, {path: bytes}, path(s), or the
             folder they lie in. Files are mapped copy-on-write; bytes are copied.
         layout: "tfjs": names, shapes and dtypes exactly as in the manifest (a Dense kernel is [in, out]).
+            "torch": keys, shapes and layouts of torch's modules (`dense.weight` is [out, in]), equal to
+            load_model(...).state_dict(). It needs a whole model.json: a bare manifest does not tell the layers.
         device: where the tensors go; None is the CPU.
         engine: "tensorflowjs" decodes with the official package (extra `tensorflowjs`).
 
@@ -68,7 +72,9 @@ def tfjs_to_torch(
     """
     _check_layout(layout)
     with without_garbage_collection():
-        return _to_torch(given_groups(given_manifest(manifest), bin), device, engine)
+        parsed = given_manifest(manifest)
+        tensors = _to_torch(given_groups(parsed, bin), None if layout == "torch" else device, engine)
+        return _as_modules_have_them(parsed, tensors, device) if layout == "torch" else tensors
 
 
 def torch_to_tfjs(
@@ -109,8 +115,13 @@ def torch_to_tfjs(
         ([{'name': 'dense/bias', 'shape': [2], 'dtype': 'float32'}], '0000803f00000040')
     """
     _check_layout(layout)
-    tensors = as_tensors(state_dict)
-    parsed = new_manifest(tensors) if manifest is None else given_manifest(manifest)
+    if layout == "torch":
+        parsed = given_manifest(_needed(manifest, "manifest"))
+        state_dict = _as_tfjs_has_them(parsed, state_dict)
+        tensors = as_tensors(state_dict)
+    else:
+        tensors = as_tensors(state_dict)
+        parsed = new_manifest(tensors) if manifest is None else given_manifest(manifest)
     encoding = encode_all(parsed, tensors, quantize, _recall(state_dict, parsed))
     return parsed.changed(encoding.quantization), b"".join(encoding.pieces())
 
@@ -142,7 +153,10 @@ def load_file(
     """
     _check_layout(layout)
     with without_garbage_collection():
-        return _load(read_artifacts(path), device, engine)
+        artifacts = read_artifacts(path)
+        if layout != "torch":
+            return _load(artifacts, device, engine)
+        return _as_modules_have_them(artifacts.manifest, _load(artifacts, None, engine), device, artifacts.where)
 
 
 def save_file(
@@ -188,7 +202,10 @@ def save_file(
     folder, json_name = target_of(path)
     encode = engines.find(engine).encode
     with without_garbage_collection():
-        files = encode_files(as_tensors(state_dict), template(like), quantize, shard_bytes, json_name, encode)
+        model = template(_needed(like, "like") if layout == "torch" else like)
+        if layout == "torch" and model:
+            state_dict = _as_tfjs_has_them(model.manifest, state_dict, model)
+        files = encode_files(as_tensors(state_dict), model, quantize, shard_bytes, json_name, encode)
         write_files(folder, files)
 
 
@@ -248,10 +265,60 @@ def _recall(state_dict: Mapping[str, Any], manifest: Manifest) -> dict[str, Stor
     return found
 
 
-def _check_layout(layout: str) -> None:
-    if layout == "torch":
-        raise UnsupportedError(
-            'layout="torch"', 'layout="tfjs" expected; names and layouts of torch modules come later'
+def _as_modules_have_them(
+    manifest: Manifest, tensors: StateDict, device: torch.device | str | None, where: str = "manifest"
+) -> StateDict:
+    weights = assemble(manifest, where=where).weights
+    state = to_torch(weights, tensors)
+    for weight in weights:
+        if len(weight.names) == 1:
+            _hand_on(tensors[weight.names[0]], state[weight.keys[0]])
+    return {key: tensor if device is None else tensor.to(device) for key, tensor in state.items()}
+
+
+def _as_tfjs_has_them(
+    manifest: Manifest, state_dict: Mapping[str, Any], artifacts: Artifacts | None = None
+) -> StateDict:
+    """The manifest's tensors; state of an optimizer, which no module has, is taken over from the files."""
+    weights = assemble(manifest).weights
+    kept = [spec.name for spec in manifest.specs if spec.group == "optimizer"]
+    own = {key: value for key, value in state_dict.items() if key not in kept}
+    tensors: StateDict = {**_tensors_of(weights, own), **{key: state_dict[key] for key in kept if key in state_dict}}
+    missing = [name for name in kept if name not in tensors]
+    if missing and artifacts is not None and artifacts.shards:
+        stored = dict(stored_tensors(artifacts))
+        tensors.update({name: np.asarray(stored[name]) for name in missing})
+    elif missing:
+        raise MismatchError(
+            missing[0],
+            "the optimizer's state of this model expected, which no module has; give save_file like=the files",
         )
-    if layout != "tfjs":
-        raise MismatchError("layout", f'"tfjs" expected, found {layout!r}')
+    return tensors
+
+
+def _tensors_of(weights: tuple[Weight, ...], state_dict: Mapping[str, Any]) -> StateDict:
+    given = {key: torch.as_tensor(value) for key, value in state_dict.items()}
+    tensors: StateDict = dict(to_tfjs(weights, given))
+    if len(_remembered):
+        for weight in weights:
+            if len(weight.names) == 1:
+                _hand_on(state_dict[weight.keys[0]], tensors[weight.names[0]])
+    return tensors
+
+
+def _hand_on(source: Any, target: torch.Tensor) -> None:
+    """The stored bytes of a tensor are those of its other layout, too."""
+    known = _remembered.get(source) if isinstance(source, torch.Tensor) else None  # type: ignore[no-untyped-call]
+    if known is not None:
+        _remembered[target] = known
+
+
+def _needed(given: Any, name: str) -> Any:
+    if given is None:
+        raise MismatchError(name, 'the model.json to write for expected with layout="torch", found none')
+    return given
+
+
+def _check_layout(layout: str) -> None:
+    if layout not in ("tfjs", "torch"):
+        raise MismatchError("layout", f'"tfjs" or "torch" expected, found {layout!r}')

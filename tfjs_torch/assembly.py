@@ -1,0 +1,108 @@
+"""Topology and manifest -> the module without its weights, and where each weight goes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from .errors import MismatchError, UnsupportedError
+from .layers import Context, StoredWeights, Weight
+from .layers.models import ModelLayer
+from .layers.network import LayersModel
+from .manifest import Manifest
+from .wiring import Node, wiring_of
+
+SEMANTICS = ("tfjs", "keras")
+
+
+class Assembly(NamedTuple):
+    """A model whose weights are not there yet.
+
+    Attributes:
+        model: the module, its parameters on the meta device.
+        weights: which tensors of the manifest become which of the state_dict.
+        quirks: where tf.js and Keras differ in this model, in sentences.
+    """
+
+    model: LayersModel
+    weights: tuple[Weight, ...]
+    quirks: tuple[str, ...]
+
+
+def assemble(manifest: Manifest, semantics: str = "tfjs", where: str = "model.json") -> Assembly:
+    """Build the module that a model.json describes.
+
+    Raises:
+        TopologyError: no layers-model. UnsupportedError: a graph-model, or a layer that is not known here.
+        MismatchError: layers and weights that do not fit each other, or other semantics than "tfjs" and "keras".
+    """
+    if semantics not in SEMANTICS:
+        raise MismatchError("semantics", f'"tfjs" or "keras" expected, found {semantics!r}')
+    topology = _topology(manifest, where)
+    wiring = wiring_of(topology)
+    stored = StoredWeights(spec for spec in manifest.specs if spec.group != "optimizer")
+    context = Context(stored, semantics == "keras", _keras_version(manifest.document, topology))
+    root = ModelLayer(Node(wiring.name, wiring.class_name, {}, "modelTopology", wiring), context)
+    model = root.finish()
+    stored.refuse_rest()
+    assert isinstance(model, LayersModel)
+    model.weights = tuple(root.weights)
+    return Assembly(model, model.weights, tuple(root.config.quirks))
+
+
+def to_torch(weights: tuple[Weight, ...], tensors: Mapping[str, Any]) -> dict[str, Tensor]:
+    """{state_dict key: tensor} of {manifest name: tensor}, contiguous, float32 where tf.js computes in it."""
+    state: dict[str, Tensor] = {}
+    for weight in weights:
+        for key, tensor in weight.to_torch(tensors).items():
+            state[key] = tensor.contiguous()
+    return state
+
+
+def to_tfjs(weights: tuple[Weight, ...], state_dict: Mapping[str, Any]) -> dict[str, Tensor]:
+    """{manifest name: tensor} of {state_dict key: tensor}.
+
+    Raises:
+        MismatchError: missing or unexpected keys, in torch's words, or a shape that does not fit.
+    """
+    known = {key: weight.keys_optional for weight in weights for key in weight.keys}
+    missing = [key for key, optional in known.items() if key not in state_dict and not optional]
+    unexpected = [key for key in state_dict if key not in known]
+    if missing or unexpected:
+        said = [
+            f"{what} key(s) in state_dict: {', '.join(f'{key!r}' for key in keys[:20])}."
+            for what, keys in (("Missing", missing), ("Unexpected", unexpected))
+            if keys
+        ]
+        raise MismatchError("state_dict", f"the keys of this model expected. {' '.join(said)}")
+    tensors: dict[str, Tensor] = {}
+    for weight in weights:
+        tensors.update(weight.to_tfjs(state_dict))
+    return tensors
+
+
+def _topology(manifest: Manifest, where: str) -> Any:
+    document = manifest.document
+    topology = document.get("modelTopology") if isinstance(document, dict) else None
+    if topology is None:
+        raise MismatchError(
+            where, "a model.json with layers (modelTopology) expected, found weights only; "
+            "names and layouts of torch come from the layers, and nothing is guessed",
+        )  # fmt: skip
+    if isinstance(topology, dict) and "node" in topology and "class_name" not in topology:
+        raise UnsupportedError(where, "a layers-model expected, found a graph-model; its weights alone can be read")
+    return topology
+
+
+def _keras_version(document: Any, topology: Any) -> int:
+    said = topology.get("keras_version") if isinstance(topology, dict) else None
+    for text in (said, document.get("generatedBy")):
+        match = (
+            re.search(r"(\d+)\.\d", text) if isinstance(text, str) and not text.startswith("TensorFlow.js") else None
+        )
+        if match:
+            return int(match[1])
+    return 2

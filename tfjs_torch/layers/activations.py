@@ -1,0 +1,3 @@
+"""ReLU, LeakyReLU, PReLU, ELU, ThresholdedReLU, Softmax."""
+
+from __future__ import annotations

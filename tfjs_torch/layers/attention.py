@@ -1,0 +1,3 @@
+"""Attention, AdditiveAttention, MultiHeadAttention."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""ConvLSTM2D."""
+
+from __future__ import annotations

@@ -1,0 +1,289 @@
+"""LayersModel: the layers of a model, called in the order of its wiring; tensors as tf.js has them, channels last."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+from torch import Tensor, nn
+
+from ..errors import MismatchError, TopologyError
+from ..wiring import Ref, Wiring
+from .prediction import predict
+from .registry import Weight
+from .training import constrain, initialize, penalty
+
+STOPS: Final = 0
+PASSES: Final = 1
+MAKES: Final = 2
+
+
+class Step(NamedTuple):
+    """One call of a layer: which values it takes, and which it makes.
+
+    Attributes:
+        layer: the layer's name.
+        inputs: positions of its inputs among the values.
+        output: position of its first output; several outputs lie behind each other.
+        outputs: how many of them are wanted.
+        done: positions of values that nobody needs afterwards.
+        masks: whether a mask goes through, is made by the module, or stops.
+        takes_mask: whether the module wants to know the mask.
+    """
+
+    layer: str
+    inputs: tuple[int, ...]
+    output: int
+    outputs: int
+    done: tuple[int, ...]
+    masks: int
+    takes_mask: bool
+
+
+class LayersModel(nn.Module):
+    """A model of tf.js as a module: `forward` takes its inputs, gives one output or a list of them.
+
+    Submodules are called as the layers are, so the state_dict's keys are `<layer>.<key>`; a layer called
+    "block.conv" is found under that very name.
+    """
+
+    def __init__(self, wiring: Wiring, keras: bool) -> None:
+        super().__init__()
+        self.artifacts: Any = None
+        self.weights: tuple[Weight, ...] = ()
+        self._wiring = wiring
+        self._keras = keras
+        self._steps: tuple[Step, ...] = ()
+        self._outputs: tuple[int, ...] = ()
+        self._chain: tuple[str, ...] | None = None
+        self._expected: tuple[tuple[int | None, ...] | None, ...] | None = None
+        self._id_inputs: frozenset[str] = frozenset()
+        self.masked = False
+
+    @property
+    def input_names(self) -> list[str]:
+        return [entry.name for entry in self._wiring.inputs]
+
+    @property
+    def output_names(self) -> list[str]:
+        return [ref.layer for ref in self._wiring.outputs]
+
+    @property
+    def input_shapes(self) -> list[tuple[int | None, ...] | None]:
+        """Batch first; None is left open (a whole shape too, where the file does not say)."""
+        return [entry.shape for entry in self._wiring.inputs]
+
+    @property
+    def takes_ids(self) -> list[bool]:
+        """For each input, whether all layers that take it want integers as they are (an Embedding)."""
+        return [entry.name in self._id_inputs for entry in self._wiring.inputs]
+
+    @property
+    def layers(self) -> list[str]:
+        """The layers' names, in the order of the file."""
+        return [node.name for node in self._wiring.nodes]
+
+    def add(self, name: str, module: nn.Module) -> None:
+        """Put a layer's module under its name, whatever characters that has."""
+        parent: nn.Module = self
+        *scopes, leaf = [part or "_" for part in name.split(".")]
+        for scope in scopes:
+            if scope not in parent._modules:
+                parent._modules[scope] = nn.Module()  # not add_module: a layer may be called "forward"
+            parent = parent._modules[scope]  # type: ignore[assignment]
+        parent._modules[leaf] = module
+
+    def layer(self, name: str) -> nn.Module:
+        """The module of a layer."""
+        module: Any = self
+        for part in name.split("."):
+            module = module._modules[part or "_"]
+        return module  # type: ignore[no-any-return]
+
+    def plan(self, behaviour: dict[str, tuple[int, bool]], masked: bool, id_layers: set[str]) -> None:
+        """Lay out the calls.
+
+        Args:
+            behaviour: (masks, takes_mask) of each layer.
+            masked: whether any layer makes masks.
+            id_layers: the layers that take integers as they are.
+        """
+        self.masked = masked
+        self._steps, self._outputs = _laid_out(self._wiring, behaviour)
+        users = {entry: [c.layer for c in self._wiring.calls if entry.ref in c.inputs] for entry in self._wiring.inputs}
+        self._id_inputs = frozenset(entry.name for entry, by in users.items() if by and {*by} <= id_layers)
+        plain = all(
+            step.inputs == (i,) and step.outputs == 1 and "." not in step.layer for i, step in enumerate(self._steps)
+        )
+        if plain and not masked and self._outputs == (len(self._steps),):
+            self._chain = tuple(step.layer for step in self._steps)
+
+    def forward(self, *inputs: Tensor) -> Any:
+        if self._expected is not None:
+            self._check(inputs)
+        if self._chain is not None and len(inputs) == 1:
+            modules = self._modules
+            (x,) = inputs
+            for name in self._chain:
+                x = modules[name](x)  # type: ignore[misc]
+            return _first(x)
+        return self.run(inputs, None)[0] if self.masked else self._run_plainly(inputs)
+
+    def check_inputs(self) -> None:
+        """Hold the inputs to input_shapes from now on (nested models are not: tf.js does not look there)."""
+        shapes = self.input_shapes
+        self._expected = tuple(shape and shape[1:] for shape in shapes)
+
+    def _check(self, inputs: Sequence[Tensor]) -> None:
+        expected = self._expected or ()
+        if len(inputs) != len(expected):
+            names = ", ".join(self.input_names)
+            raise MismatchError("model", f"{len(expected)} inputs expected ({names}), found {len(inputs)}")
+        for x, shape, name in zip(inputs, expected, self.input_names, strict=True):
+            found = x.shape[1:]
+            if shape is None or found == shape:
+                continue
+            if len(found) != len(shape) or any(w is not None and f != w for f, w in zip(found, shape, strict=True)):
+                wanted = ", ".join("any" if size is None else str(size) for size in (None, *shape))
+                raise MismatchError(f"input {name!r}", f"the shape [{wanted}] expected, found {list(x.shape)}")
+
+    def predict(self, x: Any, batch_size: int = 32) -> Any:
+        """Outputs as numpy, in evaluation mode, without gradients, `batch_size` samples at a time.
+
+        Args:
+            x: an array, batch first; several inputs as a list in the order of input_names, or {name: array}.
+                Floats and integers of any width; they are cast to what the model computes in.
+            batch_size: samples a call; tf.js takes 32, too (it matters to stateful models only).
+
+        Returns:
+            float32 array, or a list of them when the model has several outputs.
+
+        Raises:
+            MismatchError: a shape or a number of samples that does not fit.
+        """
+        return predict(self, x, batch_size)
+
+    def reset_parameters(self) -> None:
+        """Draw all weights anew, by the initializers that the file names."""
+        initialize(self, self.weights)
+
+    def regularization_loss(self) -> Tensor:
+        """The sum of all weights' L1 and L2 penalties, as a scalar to add to the loss."""
+        return penalty(self, self.weights)
+
+    def apply_constraints(self) -> None:
+        """Bring weights back within their constraints (MaxNorm, NonNeg, ...): call it after each optimizer step."""
+        constrain(self, self.weights)
+
+    def _run_plainly(self, inputs: Sequence[Tensor]) -> Any:
+        values: list[Any] = list(inputs)
+        for step in self._steps:
+            made = self.layer(step.layer)(*[values[i] for i in step.inputs])
+            values += _wanted(made, step)
+            for i in step.done:
+                values[i] = None
+        return self._result(values)
+
+    def run(self, inputs: Sequence[Tensor], masks: Any) -> tuple[Any, list[Tensor | None]]:
+        """With masks: (outputs, their masks). `masks` is a list in Keras' semantics, a Leak or None in tf.js'."""
+        if self._keras:
+            return self._run_as_keras(inputs, masks or [None] * len(inputs))
+        return self._run_as_tfjs(inputs, masks)
+
+    def _run_as_tfjs(self, inputs: Sequence[Tensor], leak: Leak | None) -> tuple[Any, list[Tensor | None]]:
+        values: list[Any] = list(inputs)
+        masks: list[Tensor | None] = [None] * len(inputs)
+        for step in self._steps:
+            args = [values[i] for i in step.inputs]
+            given = [masks[i] for i in step.inputs]
+            if any(mask is not None for mask in given):
+                leak = Leak() if leak is None else leak
+                leak.mask = given[0]
+            module = self.layer(step.layer)
+            if isinstance(module, LayersModel):
+                made, _ = module.run(args, leak) if module.masked or leak is not None else (module(*args), None)
+            elif step.takes_mask:
+                made = module(*args, mask=None if leak is None else leak.mask)
+            else:
+                made = module(*args)
+            self._append(step, made, self._mask_after(step, module, args, given), values, masks)
+        return self._result(values), []
+
+    def _run_as_keras(
+        self, inputs: Sequence[Tensor], given_masks: Sequence[Tensor | None]
+    ) -> tuple[Any, list[Tensor | None]]:
+        values: list[Any] = list(inputs)
+        masks: list[Tensor | None] = list(given_masks)
+        for step in self._steps:
+            args = [values[i] for i in step.inputs]
+            given = [masks[i] for i in step.inputs]
+            module = self.layer(step.layer)
+            if isinstance(module, LayersModel):
+                made, after = module.run(args, given)
+                self._append(step, made, after, values, masks)
+                continue
+            made = module(*args, mask=given if len(given) > 1 else given[0]) if step.takes_mask else module(*args)
+            self._append(step, made, self._mask_after(step, module, args, given), values, masks)
+        return self._result(values), [masks[i] for i in self._outputs]
+
+    def _mask_after(self, step: Step, module: Any, args: list[Any], given: list[Tensor | None]) -> Any:
+        if step.masks == MAKES:
+            return module.compute_mask(args, given)
+        return given[0] if step.masks == PASSES else None
+
+    @staticmethod
+    def _append(step: Step, made: Any, mask: Any, values: list[Any], masks: list[Tensor | None]) -> None:
+        wanted = _wanted(made, step)
+        values += wanted
+        masks += [*mask, *[None] * len(wanted)][: len(wanted)] if isinstance(mask, list) else [mask] * len(wanted)
+        for i in step.done:
+            values[i] = None
+
+    def _result(self, values: Sequence[Any]) -> Any:
+        return values[self._outputs[0]] if len(self._outputs) == 1 else [values[i] for i in self._outputs]
+
+    def reset_states(self) -> None:
+        """Forget what stateful recurrent layers remember between calls."""
+        for module in self.modules():
+            if module is not self and hasattr(module, "forget"):
+                module.forget()  # type: ignore[operator]
+
+
+class Leak:
+    """tf.js keeps the last mask for all later layers of a call, masked or not, nested models included."""
+
+    mask: Tensor | None = None
+
+
+def _wanted(made: Any, step: Step) -> list[Any]:
+    outputs = made if isinstance(made, (list, tuple)) else [made]
+    if len(outputs) < step.outputs:
+        raise TopologyError(f"layer {step.layer!r}", f"{step.outputs} outputs expected, found {len(outputs)}")
+    return list(outputs[: step.outputs])
+
+
+def _first(made: Any) -> Any:
+    return made[0] if isinstance(made, (list, tuple)) else made
+
+
+def _laid_out(wiring: Wiring, behaviour: dict[str, tuple[int, bool]]) -> tuple[tuple[Step, ...], tuple[int, ...]]:
+    wanted: dict[tuple[str, int], int] = {}  # the highest output of each call that somebody wants
+    for ref in (*wiring.outputs, *(ref for call in wiring.calls for ref in call.inputs)):
+        key = (ref.layer, ref.call)
+        wanted[key] = max(wanted.get(key, 0), ref.output)
+    slots: dict[Ref, int] = {entry.ref: i for i, entry in enumerate(wiring.inputs)}
+    filled, placed = len(wiring.inputs), []
+    for call in wiring.calls:
+        outputs = wanted[call.layer, call.number] + 1
+        for k in range(outputs):
+            slots[Ref(call.layer, call.number, k)] = filled + k
+        placed.append((call, filled, outputs))
+        filled += outputs
+    results = tuple(slots[ref] for ref in wiring.outputs)
+    last = {slots[ref]: i for i, call in enumerate(wiring.calls) for ref in call.inputs}
+    steps = []
+    for i, (call, output, outputs) in enumerate(placed):
+        inputs = tuple(slots[ref] for ref in call.inputs)
+        done = tuple(sorted({slot for slot in inputs if last[slot] == i and slot not in results}))
+        steps.append(Step(call.layer, inputs, output, outputs, done, *behaviour[call.layer]))
+    return tuple(steps), results

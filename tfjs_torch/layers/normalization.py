@@ -1,0 +1,3 @@
+"""BatchNormalization, LayerNormalization, GroupNormalization, Normalization."""
+
+from __future__ import annotations

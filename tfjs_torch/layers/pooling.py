@@ -1,0 +1,3 @@
+"""Max and average pooling, local and global."""
+
+from __future__ import annotations

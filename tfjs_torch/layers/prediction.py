@@ -1,0 +1,75 @@
+"""predict: numpy in, numpy out, batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..errors import MismatchError
+
+
+def predict(model: Any, x: Any, batch_size: int) -> Any:
+    """LayersModel.predict, which see."""
+    if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
+        raise MismatchError("batch_size", f"a positive integer expected, found {batch_size!r}")
+    arrays = [_tensor(array, name) for name, array in zip(model.input_names, _listed(model, x), strict=True)]
+    samples = {len(array) for array in arrays}
+    if len(samples) != 1:
+        raise MismatchError("inputs", f"as many samples in each expected, found {[len(array) for array in arrays]}")
+    device, dtype = _home(model)
+    training = [module for module in model.modules() if module.training]
+    try:
+        for module in training:
+            module.training = False
+        with torch.no_grad():
+            starts = range(0, max(samples.pop(), 1), batch_size)
+            made = [_called(model, [a[i : i + batch_size] for a in arrays], device, dtype) for i in starts]
+    finally:
+        for module in training:
+            module.training = True
+    outputs = [np.concatenate(parts) if len(parts) > 1 else parts[0] for parts in zip(*made, strict=True)]
+    return outputs if len(model.output_names) > 1 else outputs[0]
+
+
+def _called(model: Any, parts: Sequence[Tensor], device: Any, dtype: torch.dtype) -> list[Any]:
+    ready = [part.to(device, dtype if part.is_floating_point() else None) for part in parts]
+    made = model(*[part if ids else part.to(dtype) for part, ids in zip(ready, model.takes_ids, strict=True)])
+    return [out.float().cpu().numpy() for out in (made if isinstance(made, list) else [made])]
+
+
+def _listed(model: Any, x: Any) -> list[Any]:
+    names = model.input_names
+    if isinstance(x, Mapping):
+        missing, unknown = [n for n in names if n not in x], [n for n in x if n not in names]
+        if missing or unknown:
+            raise MismatchError("inputs", f"the names {', '.join(names)} expected, found {', '.join(map(str, x))}")
+        return [x[name] for name in names]
+    if len(names) == 1 and not (isinstance(x, (list, tuple)) and len(x) == 1 and hasattr(x[0], "shape")):
+        return [x]
+    if not isinstance(x, (list, tuple)) or len(x) != len(names):
+        found = f"{len(x)}" if isinstance(x, (list, tuple)) else type(x).__name__
+        raise MismatchError("inputs", f"a list of {len(names)} arrays expected ({', '.join(names)}), found {found}")
+    return list(x)
+
+
+def _tensor(given: Any, name: str) -> Tensor:
+    try:
+        tensor = given.detach() if isinstance(given, Tensor) else torch.from_numpy(np.asarray(given))
+    except (TypeError, ValueError) as error:
+        raise MismatchError(f"input {name!r}", f"an array of numbers expected: {error}") from None
+    if not tensor.dim():
+        raise MismatchError(f"input {name!r}", "an array with a batch axis expected, found a single number")
+    if tensor.dtype is torch.float64 or tensor.dtype is torch.bool:
+        return tensor.float()
+    return tensor
+
+
+def _home(model: nn.Module) -> tuple[torch.device, torch.dtype]:
+    for tensor in (*model.parameters(), *model.buffers()):
+        if tensor.is_floating_point():
+            return tensor.device, tensor.dtype
+    return torch.device("cpu"), torch.float32

@@ -1,0 +1,3 @@
+"""Rescaling, Resizing, CenterCrop, CategoryEncoding, RandomWidth."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""SimpleRNN, GRU, LSTM, their cells, RNN, StackedRNNCells."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Dropout, SpatialDropout, GaussianNoise, GaussianDropout, AlphaDropout."""
+
+from __future__ import annotations

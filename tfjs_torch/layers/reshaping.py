@@ -1,0 +1,3 @@
+"""Flatten, Reshape, Permute, RepeatVector, ZeroPadding, Cropping, UpSampling."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""TimeDistributed, Bidirectional."""
+
+from __future__ import annotations
