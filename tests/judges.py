@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,43 @@ class JudgedModel:
     outputs: list[NDArray[np.float32]]
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """An input that tf.js' side draws: `shape` with the batch, numbers from `low` to below `high`."""
+
+    shape: tuple[int, ...]
+    low: float = -1.0
+    high: float = 1.0
+    integer: bool = False
+
+
+@dataclass(frozen=True)
+class DrawnModel:
+    """A layers-model that tf.js has built from a topology, filled at random, saved, loaded and run."""
+
+    document: dict[str, Any]
+    weights: bytes
+    inputs: list[NDArray[np.float32]]
+    outputs: list[NDArray[np.float32]]
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        return {"model.json": json.dumps(self.document).encode(), "weights.bin": self.weights}
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a model made of its inputs; `layers` has each call of each layer, in the order in which they ended.
+
+    A layer with several outputs stands there several times in a row, and tf.js runs it once for each of them that is
+    needed. A nested model stands after its own layers. What a wrapper or a recurrent layer calls inside of itself is
+    not there.
+    """
+
+    outputs: list[NDArray[Any]]
+    layers: list[tuple[str, NDArray[Any]]]
+
+
 class TfjsJudge:
     """One node process running real tf.js, for the length of a `with` block. Not for several threads at once.
 
@@ -120,6 +157,38 @@ class TfjsJudge:
             [tuple(shape) for shape in answer["inputs"]],
             [_tensor(row, base64.b64decode).array for row in answer["outputs"]],
         )
+
+    def draw(self, topology: Mapping[str, Any], inputs: Sequence[Drawn | NDArray[Any]], seed: int | str) -> DrawnModel:
+        """Builds the model of a topology, `{"class_name", "config"}`, with weights drawn by `seed`, and runs it once.
+
+        TfjsRefused tells that tf.js does not build, save, load or run it. Give every layer a name, and resolve every
+        reference: tf.js waits for ever for a layer that is not there.
+        """
+        answer = self._ask("draw", topology=topology, inputs=[_input_row(given) for given in inputs], seed=seed)
+        return DrawnModel(
+            answer["document"],
+            base64.b64decode(answer["weights"]),
+            _arrays(answer["inputs"]),
+            _arrays(answer["outputs"]),
+        )
+
+    def run(
+        self,
+        files: Mapping[str, bytes] | Path,
+        inputs: Sequence[NDArray[Any]],
+        *,
+        per_layer: bool = False,
+        json_name: str = "model.json",
+    ) -> Run:
+        """tf.loadLayersModel of a folder or of files in memory, and one predict; batch first, float32 or int32."""
+        rows = [_input_row(given) for given in inputs]
+        if isinstance(files, Path):
+            answer = self._ask("run", dir=str(files), json=json_name, inputs=rows, perLayer=per_layer)
+        else:
+            held = {path: _to_base64(data) for path, data in files.items()}
+            answer = self._ask("run", files=held, json=json_name, inputs=rows, perLayer=per_layer)
+        layers = [(row["name"], _tensor(row, base64.b64decode).array) for row in answer.get("layers", [])]
+        return Run(_arrays(answer["outputs"]), layers)
 
     def encode(
         self, tensors: Iterable[JudgedTensor], groups: Mapping[str, str] | None = None
@@ -183,6 +252,17 @@ def _tensor(row: Mapping[str, Any], to_bytes: Callable[[str], bytes]) -> JudgedT
     else:
         array = np.frombuffer(to_bytes(row["data"]), STORED_AS[row["dtype"]])
     return JudgedTensor(row["name"], shape, row["dtype"], array.reshape(shape))
+
+
+def _arrays(rows: Iterable[Mapping[str, Any]]) -> list[NDArray[Any]]:
+    return [_tensor(row, base64.b64decode).array for row in rows]
+
+
+def _input_row(given: Drawn | NDArray[Any]) -> dict[str, Any]:
+    if isinstance(given, Drawn):
+        return asdict(given)
+    dtype = "int32" if given.dtype.kind in "iu" else "float32"
+    return _request_row(JudgedTensor.of("", given, dtype), None)
 
 
 def _request_row(tensor: JudgedTensor, group: str | None) -> dict[str, Any]:

@@ -7,6 +7,8 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 
+import { built, filled, loaded, predicted, saved, watched } from "./layers_model.mjs";
+import { Random } from "./random.mjs";
 import { decode, exact, httpReader, inScope, load, raw, tensorOf, tf } from "./tfjs.mjs";
 
 class Refused extends Error {}
@@ -59,6 +61,27 @@ const operations = {
     }
   },
 
+  async draw({ topology, inputs, seed }) {
+    const random = new Random(seed);
+    const files = await tfjs(async () => saved(await built(topology, random)));
+    // The loaded model is the one to judge: loading may change weights, as constraints do.
+    const model = await tfjs(() => loaded(files));
+    const given = inputs.map((row, i) => filled({ name: model.inputs[i]?.sourceLayer.name, ...fromRequest(row) },
+      random));
+    const outputs = await tfjs(() => predicted(model, given));
+    const { document, weights } = files;
+    return { document, weights: toBase64(weights), inputs: given.map(answer), outputs: outputs.map(answer) };
+  },
+
+  async run({ files, dir, json, inputs, perLayer }) {
+    const read = dir ? reader(dir, json) : held(files, json);
+    const model = await tfjs(() => tf.loadLayersModel(httpReader(json, read)));
+    const predict = () => tfjs(() => predicted(model, inputs.map(fromRequest)));
+    if (!perLayer) return { outputs: (await predict()).map(answer) };
+    const { result, seen } = await watched(model, predict);
+    return { outputs: result.map(answer), layers: seen.map(answer) };
+  },
+
   async encode({ tensors }) {
     const specs = [];
     const data = [];
@@ -78,8 +101,18 @@ async function outputs(model, predict) {
   return Promise.all([result].flat().map(async (tensor) => answer(await raw("", tensor))));
 }
 
-function fromRequest({ shape, dtype, data, strings }) {
-  return strings ? { shape, dtype, strings: strings.map(fromBase64) } : { shape, dtype, bytes: fromBase64(data) };
+/** Files given in the request: {path: base64}. */
+function held(files, json) {
+  if (!Object.hasOwn(files, json)) throw new Error(`the request holds no file ${json}`);
+  return async (path) => {
+    if (!Object.hasOwn(files, path)) throw new Error(`missing file: ${path}`);
+    return fromBase64(files[path]);
+  };
+}
+
+function fromRequest({ data, strings, ...rest }) {
+  if (strings) return { ...rest, strings: strings.map(fromBase64) };
+  return data === undefined ? rest : { ...rest, bytes: fromBase64(data) };
 }
 
 // encodeWeights takes one group a call; LayersModel.save joins its calls' bytes just so.
