@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from . import official
+    from . import layers, official
     from .artifacts import Artifacts, read_artifacts
     from .compat import decode_weights, write_weights
     from .errors import (
@@ -63,6 +63,7 @@ __all__ = [
     "__version__",
     "decode_weights",
     "inspect",
+    "layers",
     "load_file",
     "load_model",
     "official",
@@ -77,8 +78,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "official":
-        return import_module(".official", __name__)
+    if name in ("layers", "official"):
+        return import_module(f".{name}", __name__)
     if name in _HOME:
         try:
             value = getattr(import_module(f".{_HOME[name]}", __name__), name)

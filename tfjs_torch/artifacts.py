@@ -57,6 +57,10 @@ class Artifacts:
     notes: tuple[str, ...] = ()
     where: str = "model"
 
+    def __deepcopy__(self, _: Any) -> Artifacts:
+        """Nothing here ever changes, so that a copied model shares its files."""
+        return self
+
     @property
     def model_json(self) -> Any:
         """The parsed JSON: a model.json dict, a list of groups, or a deeplearn.js checkpoint dict."""

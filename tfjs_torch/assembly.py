@@ -43,7 +43,7 @@ def assemble(manifest: Manifest, semantics: str = "tfjs", where: str = "model.js
         raise MismatchError("semantics", f'"tfjs" or "keras" expected, found {semantics!r}')
     topology = _topology(manifest, where)
     wiring = wiring_of(topology)
-    stored = StoredWeights(spec for spec in manifest.specs if spec.group != "optimizer")
+    stored = StoredWeights((spec for spec in manifest.specs if spec.group != "optimizer"), wiring)
     context = Context(stored, semantics == "keras", _keras_version(manifest.document, topology))
     root = ModelLayer(Node(wiring.name, wiring.class_name, {}, "modelTopology", wiring), context)
     model = root.finish()

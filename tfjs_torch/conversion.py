@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from .errors import MismatchError
 from .saving import inside, write_files
 from .tensors import Quantize, encode_files, stored_tensors
 
+PROGRAMS: Final = (".pt2", ".onnx")  # whole models, written through torch's own exporters
+
 
 class Converted(NamedTuple):
     """What convert() did: how many tensors and numbers, and the files it wrote with their lengths."""
@@ -23,6 +25,10 @@ class Converted(NamedTuple):
     tensors: int
     parameters: int
     files: dict[str, int]
+
+
+def is_program(path: str | os.PathLike[str]) -> bool:
+    return Path(path).suffix.lower() in PROGRAMS
 
 
 def open_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], Artifacts | None]:

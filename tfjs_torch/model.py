@@ -12,6 +12,8 @@ from .artifacts import Source, read_artifacts
 from .assembly import assemble, to_torch
 from .errors import MismatchError, warn
 from .layers.network import LayersModel
+from .layers.registry import Weight
+from .layers.training import constrained
 from .tensors import Quantize
 from .weights import load_file, save_file
 
@@ -51,6 +53,8 @@ def load_model(source: Source, *, device: torch.device | str | None = None, sema
     for quirk in quirks:
         warn(f"{artifacts.where}: {quirk}")
     tensors = load_file(artifacts)
+    if semantics == "tfjs":
+        tensors = _within_constraints(weights, tensors, artifacts.where)
     state = {key: _computing(tensor) for key, tensor in to_torch(weights, tensors).items()}
     frozen = [name for name, parameter in model.named_parameters() if not parameter.requires_grad]
     model.load_state_dict(state, strict=True, assign=True)
@@ -92,13 +96,42 @@ def save_model(
     """
     if not isinstance(module, nn.Module):
         raise MismatchError("module", f"a torch.nn.Module expected, found {type(module).__name__}")
-    template = like if like is not None else getattr(module, "artifacts", None)
+    template: Any = like if like is not None else getattr(module, "artifacts", None)
     if template is None:
         raise MismatchError(
             type(module).__name__,
             "a model from load_model expected, or like= the model to write; export_model makes a new one",
         )
-    save_file(module.state_dict(), path, like=template, layout="torch", quantize=quantize, shard_bytes=shard_bytes)
+    state = _as_stored(module, template)
+    save_file(state, path, like=template, layout="torch", quantize=quantize, shard_bytes=shard_bytes)
+
+
+def _within_constraints(weights: tuple[Weight, ...], tensors: dict[str, Any], where: str) -> dict[str, Any]:
+    """As tf.js does whenever it loads a weight: a file may hold what its own constraints forbid."""
+    changed = {}
+    for weight in weights:
+        if weight.config.get("constraint") is not None:
+            (name,) = weight.names
+            made = constrained(tensors[name], weight)
+            if made is not tensors[name]:
+                changed[name] = made
+                warn(f"{where}: {name} violates its constraint; it is brought within, as tf.js does when it loads")
+    return {**tensors, **changed}
+
+
+def _as_stored(module: nn.Module, template: Any) -> dict[str, Any]:
+    """The state_dict; a weight that only its constraint has changed since it was loaded is the file's again."""
+    state = dict(module.state_dict())
+    limited = [weight for weight in getattr(module, "weights", ()) if weight.config.get("constraint") is not None]
+    artifacts: Any = getattr(module, "artifacts", None)
+    if not limited or artifacts is None or template is not artifacts:
+        return state
+    stored = load_file(artifacts)
+    for weight in limited:
+        (now,) = weight.to_tfjs(state).values()
+        if torch.equal(constrained(stored[weight.names[0]], weight), now):
+            state.update(weight.to_torch(stored))
+    return state
 
 
 def _computing(tensor: torch.Tensor) -> torch.Tensor:

@@ -80,6 +80,10 @@ class FileShard:
         self._file: Any = None
         self._lock = threading.Lock()
 
+    def __reduce__(self) -> Any:
+        """Copied and pickled as what it was made of."""
+        return FileShard, (self.name, self.path)
+
     def read_into(self, start: int, out: Bytes) -> None:
         with self._lock:
             if self._file is None:

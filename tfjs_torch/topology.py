@@ -6,6 +6,7 @@ Sequential's config is a dict with "layers", or a bare list in files of tfjs-lay
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -45,8 +46,21 @@ def layers_of(topology: Any, where: str = "modelTopology") -> list[LayerSpec]:
 def model_node(topology: Any) -> Any:
     """The {class_name, config} of the model itself, out of what Python's converter wraps around it."""
     if isinstance(topology, dict) and isinstance(topology.get("model_config"), dict):
-        return topology["model_config"]
-    return topology
+        topology = topology["model_config"]
+    return _with_snake_keys(topology) if isinstance(topology, dict) and "className" in topology else topology
+
+
+def snake_case(key: str) -> str:
+    """camelCase as snake_case: tf.js reads options in either spelling."""
+    return re.sub(r"(?<=[a-z0-9])[A-Z]", lambda match: f"_{match[0].lower()}", key)
+
+
+def _with_snake_keys(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_with_snake_keys(item) for item in value]
+    if isinstance(value, dict):
+        return {snake_case(key): _with_snake_keys(item) for key, item in value.items()}
+    return value
 
 
 def ops_of(topology: Any, where: str = "modelTopology") -> dict[str, int]:

@@ -281,7 +281,8 @@ def _as_tfjs_has_them(
 ) -> StateDict:
     """The manifest's tensors; state of an optimizer, which no module has, is taken over from the files."""
     weights = assemble(manifest).weights
-    kept = [spec.name for spec in manifest.specs if spec.group == "optimizer"]
+    placed = {name for weight in weights for name in weight.names}
+    kept = [spec.name for spec in manifest.specs if spec.name not in placed]
     own = {key: value for key, value in state_dict.items() if key not in kept}
     tensors: StateDict = {**_tensors_of(weights, own), **{key: state_dict[key] for key in kept if key in state_dict}}
     missing = [name for name in kept if name not in tensors]

@@ -211,11 +211,10 @@ def _functional(
     outputs = [_as_ref(item, known, f"{where}.output_layers") for item in _listed(config.get("output_layers"))]
     if not inputs or not outputs:
         raise TopologyError(where, "input_layers and output_layers expected, found none; export the model again")
-    offsets = _offsets(known, [*outputs, *(ref for call in found.values() for ref in call.inputs)])
-    calls = {
-        key: call._replace(inputs=tuple(_moved(ref, offsets) for ref in call.inputs)) for key, call in found.items()
-    }
-    outputs = [_moved(ref, offsets) for ref in outputs]
+    first = _first_calls(nodes, layers, [ref for call in found.values() for ref in call.inputs])
+    calls = {key: call._replace(inputs=tuple(_moved(r, first) for r in call.inputs)) for key, call in found.items()}
+    first = _first_calls(nodes, [{}] * len(nodes), outputs)
+    outputs = [_moved(ref, first) for ref in outputs]
     given = [_input_at(ref, known, where) for ref in inputs]
     ordered = _ordered(calls, outputs, {entry.ref for entry in given}, known, where)
     return Wiring(name, class_name, nodes, tuple(given), tuple(ordered), tuple(outputs), where)
@@ -230,11 +229,13 @@ def _input_at(ref: Ref, known: Mapping[str, Node], where: str) -> Input:
 
 def _listed(value: Any) -> list[Any]:
     """[[name, call, output], ...]; Keras 3 writes a single one without the outer list, and dicts for named ones."""
-    if isinstance(value, dict):
-        return [item for each in value.values() for item in _listed(each)]
+    if isinstance(value, dict):  # Keras takes and gives what is named in the order of the names
+        return [item for _, each in sorted(value.items()) for item in _listed(each)]
     if not isinstance(value, list):
         return []
-    return [value] if _looks_like_ref(value) else [item for each in value for item in _listed(each)]
+    if _looks_like_ref(value) or not all(isinstance(each, (list, dict)) for each in value):
+        return [value]  # a wrong one, too: its reader says what is wrong with it
+    return [item for each in value for item in _listed(each)]
 
 
 def _looks_like_ref(value: Any) -> bool:
@@ -261,8 +262,10 @@ def _call(layer: str, index: int, raw: Any, known: Mapping[str, Node], where: st
     if isinstance(raw, dict):  # Keras 3
         inputs += [_as_ref(ref, known, where) for ref in _keras_tensors(raw.get("args"))]
         keywords = raw["kwargs"] if isinstance(raw.get("kwargs"), dict) else {}
+        given = raw["args"] if isinstance(raw.get("args"), list) else []
+        keywords = {**{f"argument_{i}": x for i, x in enumerate(given) if not [*_keras_tensors(x)]}, **keywords}
     elif isinstance(raw, list):
-        for item in [raw] if _looks_like_ref(raw) else raw:
+        for item in _listed(raw):
             inputs.append(_as_ref(item, known, where))
             if len(item) > 3 and isinstance(item[3], dict):
                 keywords = {**keywords, **item[3]}
@@ -300,14 +303,26 @@ def _refs_in(value: Any, known: Mapping[str, Node]) -> Iterator[Any]:
             yield from _refs_in(item, known)
 
 
-def _offsets(known: Mapping[str, Node], refs: Sequence[Ref]) -> dict[str, int]:
-    """A nested model counts its own construction as call 0, so the first call in the outer model is 1 (not always)."""
-    nested = {name for name, node in known.items() if node.model}
-    return {name: int(all(ref.call > 0 for ref in refs if ref.layer == name)) for name in nested}
+def _first_calls(nodes: Sequence[Node], layers: Sequence[Any], refs: Sequence[Ref]) -> dict[str, int]:
+    """What a nested model's first call is called: 1 where its own construction counts as call 0, as in tf.js.
+
+    Keras 3 counts so among the outputs of a model, but not between its layers.
+    """
+    first = {}
+    for node, layer in zip(nodes, layers, strict=True):
+        if not node.model:
+            continue
+        calls = layer.get("inbound_nodes") or []
+        used = [ref.call for ref in refs if ref.layer == node.name]
+        counts_from_0 = 0 in used or (
+            any(isinstance(call, dict) for call in calls) and max(used, default=0) < len(calls)
+        )
+        first[node.name] = 0 if counts_from_0 else 1
+    return first
 
 
-def _moved(ref: Ref, offsets: Mapping[str, int]) -> Ref:
-    return ref._replace(call=ref.call - offsets.get(ref.layer, 0))
+def _moved(ref: Ref, first: Mapping[str, int]) -> Ref:
+    return ref._replace(call=ref.call - first.get(ref.layer, 0))
 
 
 def _ordered(

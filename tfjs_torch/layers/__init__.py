@@ -13,8 +13,9 @@ from .registry import Context, Layer, Weight, find, register, supported_layers
 from .stored import StoredWeights
 
 FAMILIES: Final = (
-    "activations", "attention", "convolutional", "convolutional_recurrent", "core", "merging", "models",
-    "normalization", "pooling", "preprocessing", "recurrent", "regularization", "reshaping", "wrappers",
+    "activations", "attention", "batch_normalization", "convolutional", "convolutional_recurrent", "core", "merging",
+    "models", "multi_head", "normalization", "operations", "pooling", "preprocessing", "recurrent", "regularization",
+    "reshaping", "wrappers",
 )  # fmt: skip
 
 for _family in FAMILIES:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from ..errors import TopologyError, UnsupportedError
+from ..topology import snake_case
 
 _REQUIRED: Final = object()
 
@@ -32,7 +33,7 @@ class Config:
         self.where = where
         self.keras = keras
         self.quirks: list[str] = []
-        self._options = {key: _plain(value) for key, value in options.items()}
+        self._options = {snake_case(key): _plain(value) for key, value in options.items()}
         self._read: set[str] = set()
 
     def __contains__(self, key: str) -> bool:
@@ -77,6 +78,7 @@ class Config:
         found = self.value(key, default)
         if not isinstance(found, str):
             raise self.wrong(key, f"one of {', '.join(choices)}", found)
+        found = found if found in choices else snake_case(found)
         if found not in choices:
             raise UnsupportedError(f"{self.where}: {key}", f"one of {', '.join(choices)} expected, found {found!r}")
         return found
@@ -99,6 +101,13 @@ class Config:
         if not all(isinstance(x, int) and not isinstance(x, bool) for x in listed):
             raise self.wrong(key, "integers", found)
         return listed
+
+    def axes(self, key: str, default: Any = _REQUIRED) -> tuple[int, ...]:
+        """An axis or several different ones; negative ones count from the end."""
+        found = self.integers(key, default)
+        if not found or len({*found}) < len(found):
+            raise self.wrong(key, "one or several different axes", found)
+        return tuple(found)
 
     def channels_first(self) -> bool:
         return self.text("data_format", "channels_last", ("channels_last", "channels_first")) == "channels_first"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from collections.abc import Mapping
+from typing import Any, Final
 
 import torch
 import torch.nn.functional as F
@@ -10,7 +12,7 @@ from torch import Tensor, nn
 
 from ..layout import Permute
 from .functions import Function, function_of, linear, name_of
-from .registry import Layer, register
+from .registry import Layer, Shape, register
 
 
 @register("Dense", becomes="nn.Linear")
@@ -25,6 +27,7 @@ class Dense(Layer):
             self.weight("bias", "bias", shape=(units,))
         self.config.unimportant("input_dim", "lora_rank", "lora_alpha")
         function = function_of(self.config, keras_version=self.context.keras_version)
+        self.fresh = function is linear
         if function is linear:
             return nn.Linear(inputs, units, bias, device="meta")
         return ActivatedLinear(inputs, units, bias, function)
@@ -49,7 +52,18 @@ class Activation(Layer):
     passes_mask = True
 
     def build(self) -> nn.Module:
-        return FunctionModule(function_of(self.config, keras_version=self.context.keras_version))
+        function = function_of(self.config, keras_version=self.context.keras_version)
+        stock = _STOCK.get(function)
+        return FunctionModule(function) if stock is None else stock()
+
+
+_STOCK: Final[Mapping[Function, type[nn.Module]]] = {
+    linear: nn.Identity,
+    torch.relu: nn.ReLU,
+    F.relu6: nn.ReLU6,
+    torch.sigmoid: nn.Sigmoid,
+    torch.tanh: nn.Tanh,
+}
 
 
 class FunctionModule(nn.Module):
@@ -68,14 +82,47 @@ class FunctionModule(nn.Module):
 
 @register("Identity", becomes="nn.Identity")
 class Identity(Layer):
-    passes_mask = True
+    def passes(self) -> bool:
+        return self.keras and self.context.keras_version >= 3
 
     def build(self) -> nn.Module:
         return nn.Identity()
 
 
+@register("EinsumDense", becomes="torch.einsum")
+class EinsumDense(Layer):
+    def build(self) -> nn.Module:
+        equation = self.config.get("equation")
+        if not isinstance(equation, str) or not re.fullmatch(r"[a-zA-Z. ]+,[a-zA-Z. ]+->[a-zA-Z. ]+", equation):
+            raise self.config.wrong("equation", "two inputs and an output, such as ab,bc->ac,", equation)
+        self.config.unimportant("output_shape", "lora_rank", "lora_alpha")  # the weights' shapes tell
+        kernel = self.weight("kernel", "weight")
+        bias = self.weight("bias", "bias") if self.config.value("bias_axes", None) else None
+        return Einsum(equation, kernel, bias, function_of(self.config, keras_version=self.context.keras_version))
+
+
+class Einsum(nn.Module):
+    """einsum of the input and `weight`, a bias that fits by broadcasting, the activation."""
+
+    def __init__(self, equation: str, kernel: Shape, bias: Shape | None, function: Function) -> None:
+        super().__init__()
+        self.equation = equation
+        self.activation = function
+        self.weight = nn.Parameter(torch.empty(kernel, device="meta"))
+        self.bias = None if bias is None else nn.Parameter(torch.empty(bias, device="meta"))
+
+    def forward(self, input: Tensor) -> Tensor:
+        y = torch.einsum(self.equation, input, self.weight)
+        return self.activation(y if self.bias is None else y + self.bias)
+
+    def extra_repr(self) -> str:
+        return f"{self.equation}, activation={name_of(self.activation)}"
+
+
 @register("ActivityRegularization", becomes="nn.Identity")
-class ActivityRegularization(Identity):
+class ActivityRegularization(Layer):
+    passes_mask = True
+
     def build(self) -> nn.Module:
         self.config.unimportant("l1", "l2")
         return nn.Identity()

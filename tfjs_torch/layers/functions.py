@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import TopologyError, UnsupportedError
+from ..topology import snake_case
 from .config import Config
 
 Function: TypeAlias = "Callable[[Tensor], Tensor]"
@@ -31,6 +32,23 @@ def hard_tanh(x: Tensor) -> Tensor:
 
 def sparse_plus(x: Tensor) -> Tensor:
     return torch.where(x <= -1, torch.zeros_like(x), torch.where(x < 1, 0.25 * (x + 1) ** 2, x))
+
+
+def sparse_sigmoid(x: Tensor) -> Tensor:
+    return (0.5 * (x + 1)).clamp(0, 1)
+
+
+def squareplus(x: Tensor) -> Tensor:
+    return (x + (x.square() + 4).sqrt()) / 2
+
+
+def sparsemax(x: Tensor) -> Tensor:
+    """The nearest point of the simplex (Martins and Astudillo, 2016), along the last axis."""
+    falling = x.sort(-1, descending=True).values
+    count = torch.arange(1, x.shape[-1] + 1, device=x.device, dtype=x.dtype)
+    above = falling.cumsum(-1) - 1
+    size = (count * falling > above).sum(-1, keepdim=True)
+    return (x - above.gather(-1, size - 1) / size).clamp(min=0)
 
 
 def softmax(x: Tensor) -> Tensor:
@@ -76,6 +94,10 @@ KERAS_FUNCTIONS: Final[Mapping[str, Function]] = {
     "hard_shrink": F.hardshrink,
     "celu": F.celu,
     "sparse_plus": sparse_plus,
+    "sparse_sigmoid": sparse_sigmoid,
+    "squareplus": squareplus,
+    "sparsemax": sparsemax,
+    "glu": F.glu,
 }
 
 
@@ -102,6 +124,7 @@ def activation(found: Any, where: str, keras_3: bool = False) -> Function:
         raise TopologyError(where, f"the name of an activation expected, found {found!r:.60}")
     if keras_3 and found == "hard_sigmoid":
         return F.hardsigmoid
+    found = found if found[:1].isupper() else snake_case(found)
     known = FUNCTIONS.get(found) or KERAS_FUNCTIONS.get(found)
     if known is None and found[:1].isupper():
         return _from_layer(found, {}, where, keras_3)

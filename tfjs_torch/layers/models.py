@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from torch import nn
+
 from ..wiring import Wiring
-from .network import MAKES, PASSES, STOPS, LayersModel
+from .network import LayersModel
+from .planning import MAKES, PASSES, STOPS, Behaviour
 from .registry import Layer, register
 
 
 @register("Sequential", "Model", "Functional", becomes="a module that calls its layers' modules")
 class ModelLayer(Layer):
-    """A model as a layer: its layers' weights keep their own names in the manifest."""
-
-    makes_mask = True  # in Keras; in tf.js see LayersModel
+    """A model as a layer: its layers' weights keep their own names in the manifest; LayersModel sees to its masks."""
 
     def build(self) -> LayersModel:
         if self.node.model is None:
@@ -21,8 +22,9 @@ class ModelLayer(Layer):
 
     def network(self, wiring: Wiring) -> LayersModel:
         network = LayersModel(wiring, self.keras)
-        behaviour: dict[str, tuple[int, bool]] = {}
-        masked, id_layers = False, set()
+        self.context = self.context._replace(outer=(*self.context.outer, wiring.name))
+        behaviour: dict[str, Behaviour] = {}
+        masked, id_layers, fresh = False, set(), set()
         for node in wiring.nodes:
             if node.class_name == "InputLayer":
                 continue
@@ -31,9 +33,22 @@ class ModelLayer(Layer):
                 module.requires_grad_(False)
             network.add(node.name, module)
             masks = MAKES if layer.makes_mask else PASSES if layer.passes() else STOPS
-            behaviour[node.name] = (masks, layer.takes_mask)
+            behaviour[node.name] = Behaviour(
+                masks, layer.takes_mask, layer.takes_all_masks, layer.arguments, layer.call_options,
+                stateful=node.config.get("stateful") is True, any_length=layer.any_length,
+            )  # fmt: skip
             masked = masked or layer.starts_mask or (isinstance(module, LayersModel) and module.masked)
             if layer.takes_ids or (isinstance(module, LayersModel) and all(module.takes_ids)):
                 id_layers.add(node.name)
-        network.plan(behaviour, masked, id_layers)
+            if layer.fresh:
+                fresh.add(node.name)
+        network.plan(behaviour, masked, id_layers, fresh)
         return network
+
+
+@register("InputLayer", becomes="an input of the model")
+class InputLayer(Layer):
+    passes_mask = True
+
+    def build(self) -> nn.Module:
+        return nn.Identity()

@@ -3,41 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any
 
 from torch import Tensor, nn
 
 from ..errors import MismatchError, TopologyError
-from ..wiring import Ref, Wiring
+from ..wiring import Wiring
+from .planning import MAKES, PASSES, Behaviour, Step, lay_out, overwriting
 from .prediction import predict
 from .registry import Weight
 from .training import constrain, initialize, penalty
-
-STOPS: Final = 0
-PASSES: Final = 1
-MAKES: Final = 2
-
-
-class Step(NamedTuple):
-    """One call of a layer: which values it takes, and which it makes.
-
-    Attributes:
-        layer: the layer's name.
-        inputs: positions of its inputs among the values.
-        output: position of its first output; several outputs lie behind each other.
-        outputs: how many of them are wanted.
-        done: positions of values that nobody needs afterwards.
-        masks: whether a mask goes through, is made by the module, or stops.
-        takes_mask: whether the module wants to know the mask.
-    """
-
-    layer: str
-    inputs: tuple[int, ...]
-    output: int
-    outputs: int
-    done: tuple[int, ...]
-    masks: int
-    takes_mask: bool
 
 
 class LayersModel(nn.Module):
@@ -58,6 +33,7 @@ class LayersModel(nn.Module):
         self._chain: tuple[str, ...] | None = None
         self._expected: tuple[tuple[int | None, ...] | None, ...] | None = None
         self._id_inputs: frozenset[str] = frozenset()
+        self._any_length: frozenset[str] = frozenset()
         self.masked = False
 
     @property
@@ -100,22 +76,36 @@ class LayersModel(nn.Module):
             module = module._modules[part or "_"]
         return module  # type: ignore[no-any-return]
 
-    def plan(self, behaviour: dict[str, tuple[int, bool]], masked: bool, id_layers: set[str]) -> None:
+    def plan(self, behaviour: dict[str, Behaviour], masked: bool, id_layers: set[str], fresh: set[str]) -> None:
         """Lay out the calls.
 
         Args:
-            behaviour: (masks, takes_mask) of each layer.
+            behaviour: of each layer.
             masked: whether any layer makes masks.
             id_layers: the layers that take integers as they are.
+            fresh: the layers whose outputs may be overwritten.
         """
-        self.masked = masked
-        self._steps, self._outputs = _laid_out(self._wiring, behaviour)
+        self._steps, self._outputs = lay_out(self._wiring, behaviour, self._keras)
         users = {entry: [c.layer for c in self._wiring.calls if entry.ref in c.inputs] for entry in self._wiring.inputs}
+        for name in overwriting(self._steps, fresh):
+            module: Any = self.layer(name)
+            if isinstance(module, (nn.ReLU, nn.ReLU6, nn.Hardtanh)):
+                module.inplace = True
+            elif hasattr(module, "may_overwrite"):
+                module.may_overwrite = True
         self._id_inputs = frozenset(entry.name for entry, by in users.items() if by and {*by} <= id_layers)
-        plain = all(
-            step.inputs == (i,) and step.outputs == 1 and "." not in step.layer for i, step in enumerate(self._steps)
+        self._any_length = frozenset(
+            entry.name for entry, by in users.items() if by and all(behaviour[layer].any_length for layer in by)
         )
-        if plain and not masked and self._outputs == (len(self._steps),):
+        plain = all(
+            step.inputs == (i,)
+            and step.outputs == 1
+            and not (step.options or step.named or step.given_masks)
+            and "." not in step.layer
+            for i, step in enumerate(self._steps)
+        )
+        self.masked = masked or any(step.given_masks or step.runs > 1 for step in self._steps)
+        if plain and not self.masked and self._outputs == (len(self._steps),):
             self._chain = tuple(step.layer for step in self._steps)
 
     def forward(self, *inputs: Tensor) -> Any:
@@ -130,22 +120,33 @@ class LayersModel(nn.Module):
         return self.run(inputs, None)[0] if self.masked else self._run_plainly(inputs)
 
     def check_inputs(self) -> None:
-        """Hold the inputs to input_shapes from now on (nested models are not: tf.js does not look there)."""
-        shapes = self.input_shapes
-        self._expected = tuple(shape and shape[1:] for shape in shapes)
+        """Hold the inputs to input_shapes from now on (nested models are not: tf.js does not look there).
+
+        Number of axes and last axis only: what is not flattened runs on images and sequences of any size.
+        """
+        self._expected = tuple(
+            entry.shape and entry.shape[1:] if entry.name not in self._any_length else None
+            for entry in self._wiring.inputs
+        )
 
     def _check(self, inputs: Sequence[Tensor]) -> None:
         expected = self._expected or ()
         if len(inputs) != len(expected):
             names = ", ".join(self.input_names)
             raise MismatchError("model", f"{len(expected)} inputs expected ({names}), found {len(inputs)}")
-        for x, shape, name in zip(inputs, expected, self.input_names, strict=True):
+        for index, (x, shape) in enumerate(zip(inputs, expected, strict=True)):
             found = x.shape[1:]
             if shape is None or found == shape:
                 continue
-            if len(found) != len(shape) or any(w is not None and f != w for f, w in zip(found, shape, strict=True)):
-                wanted = ", ".join("any" if size is None else str(size) for size in (None, *shape))
-                raise MismatchError(f"input {name!r}", f"the shape [{wanted}] expected, found {list(x.shape)}")
+            if len(found) != len(shape) or (shape and shape[-1] not in (None, found[-1])):
+                raise self.unfit(index, x)
+
+    def unfit(self, index: int, x: Tensor) -> MismatchError:
+        """An input that is not of the shape that the file says."""
+        entry = self._wiring.inputs[index]
+        shape = (None, *(entry.shape or (None,))[1:])
+        wanted = ", ".join("any" if size is None else str(size) for size in shape)
+        return MismatchError(f"input {entry.name!r}", f"the shape [{wanted}] expected, found {list(x.shape)}")
 
     def predict(self, x: Any, batch_size: int = 32) -> Any:
         """Outputs as numpy, in evaluation mode, without gradients, `batch_size` samples at a time.
@@ -178,7 +179,7 @@ class LayersModel(nn.Module):
     def _run_plainly(self, inputs: Sequence[Tensor]) -> Any:
         values: list[Any] = list(inputs)
         for step in self._steps:
-            made = self.layer(step.layer)(*[values[i] for i in step.inputs])
+            made = self.layer(step.layer)(*[values[i] for i in step.inputs], **step.keywords(values))
             values += _wanted(made, step)
             for i in step.done:
                 values[i] = None
@@ -193,6 +194,7 @@ class LayersModel(nn.Module):
     def _run_as_tfjs(self, inputs: Sequence[Tensor], leak: Leak | None) -> tuple[Any, list[Tensor | None]]:
         values: list[Any] = list(inputs)
         masks: list[Tensor | None] = [None] * len(inputs)
+        late: dict[int, Tensor] = {}  # what the last run of a layer made: the model gives this, layers took the first
         for step in self._steps:
             args = [values[i] for i in step.inputs]
             given = [masks[i] for i in step.inputs]
@@ -202,12 +204,17 @@ class LayersModel(nn.Module):
             module = self.layer(step.layer)
             if isinstance(module, LayersModel):
                 made, _ = module.run(args, leak) if module.masked or leak is not None else (module(*args), None)
-            elif step.takes_mask:
-                made = module(*args, mask=None if leak is None else leak.mask)
             else:
-                made = module(*args)
+                keywords = step.keywords(values)
+                if step.takes_all_masks:
+                    keywords["mask"] = given
+                elif step.takes_mask:
+                    keywords["mask"] = None if leak is None else leak.mask
+                made = module(*args, **keywords)
+                for _ in range(step.runs - 1):
+                    late.update(enumerate(module(*args, **keywords), step.output))
             self._append(step, made, self._mask_after(step, module, args, given), values, masks)
-        return self._result(values), []
+        return self._result([late.get(i, value) for i, value in enumerate(values)]), []
 
     def _run_as_keras(
         self, inputs: Sequence[Tensor], given_masks: Sequence[Tensor | None]
@@ -217,12 +224,17 @@ class LayersModel(nn.Module):
         for step in self._steps:
             args = [values[i] for i in step.inputs]
             given = [masks[i] for i in step.inputs]
+            if step.given_masks:
+                given = [values[i].bool() for i in step.given_masks]
             module = self.layer(step.layer)
             if isinstance(module, LayersModel):
                 made, after = module.run(args, given)
                 self._append(step, made, after, values, masks)
                 continue
-            made = module(*args, mask=given if len(given) > 1 else given[0]) if step.takes_mask else module(*args)
+            keywords = step.keywords(values)
+            if step.takes_mask:
+                keywords["mask"] = given if len(given) > 1 or step.takes_all_masks else given[0]
+            made = module(*args, **keywords)
             self._append(step, made, self._mask_after(step, module, args, given), values, masks)
         return self._result(values), [masks[i] for i in self._outputs]
 
@@ -264,26 +276,3 @@ def _wanted(made: Any, step: Step) -> list[Any]:
 
 def _first(made: Any) -> Any:
     return made[0] if isinstance(made, (list, tuple)) else made
-
-
-def _laid_out(wiring: Wiring, behaviour: dict[str, tuple[int, bool]]) -> tuple[tuple[Step, ...], tuple[int, ...]]:
-    wanted: dict[tuple[str, int], int] = {}  # the highest output of each call that somebody wants
-    for ref in (*wiring.outputs, *(ref for call in wiring.calls for ref in call.inputs)):
-        key = (ref.layer, ref.call)
-        wanted[key] = max(wanted.get(key, 0), ref.output)
-    slots: dict[Ref, int] = {entry.ref: i for i, entry in enumerate(wiring.inputs)}
-    filled, placed = len(wiring.inputs), []
-    for call in wiring.calls:
-        outputs = wanted[call.layer, call.number] + 1
-        for k in range(outputs):
-            slots[Ref(call.layer, call.number, k)] = filled + k
-        placed.append((call, filled, outputs))
-        filled += outputs
-    results = tuple(slots[ref] for ref in wiring.outputs)
-    last = {slots[ref]: i for i, call in enumerate(wiring.calls) for ref in call.inputs}
-    steps = []
-    for i, (call, output, outputs) in enumerate(placed):
-        inputs = tuple(slots[ref] for ref in call.inputs)
-        done = tuple(sorted({slot for slot in inputs if last[slot] == i and slot not in results}))
-        steps.append(Step(call.layer, inputs, output, outputs, done, *behaviour[call.layer]))
-    return tuple(steps), results

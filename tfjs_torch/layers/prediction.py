@@ -16,10 +16,8 @@ def predict(model: Any, x: Any, batch_size: int) -> Any:
     """LayersModel.predict, which see."""
     if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
         raise MismatchError("batch_size", f"a positive integer expected, found {batch_size!r}")
-    arrays = [_tensor(array, name) for name, array in zip(model.input_names, _listed(model, x), strict=True)]
+    arrays = given_inputs(model, x)
     samples = {len(array) for array in arrays}
-    if len(samples) != 1:
-        raise MismatchError("inputs", f"as many samples in each expected, found {[len(array) for array in arrays]}")
     device, dtype = _home(model)
     training = [module for module in model.modules() if module.training]
     try:
@@ -35,9 +33,30 @@ def predict(model: Any, x: Any, batch_size: int) -> Any:
     return outputs if len(model.output_names) > 1 else outputs[0]
 
 
+def given_inputs(model: Any, x: Any) -> list[Tensor]:
+    """A tensor for each input, of an array, a list, or {name: array}; as many samples in each.
+
+    Raises:
+        MismatchError: other inputs than the model has, or no numbers.
+    """
+    arrays = [_tensor(array, name) for name, array in zip(model.input_names, _listed(model, x), strict=True)]
+    if len({len(array) for array in arrays}) != 1:
+        raise MismatchError("inputs", f"as many samples in each expected, found {[len(array) for array in arrays]}")
+    return arrays
+
+
 def _called(model: Any, parts: Sequence[Tensor], device: Any, dtype: torch.dtype) -> list[Any]:
-    ready = [part.to(device, dtype if part.is_floating_point() else None) for part in parts]
-    made = model(*[part if ids else part.to(dtype) for part, ids in zip(ready, model.takes_ids, strict=True)])
+    ready = [part.to(device, None if ids else dtype) for part, ids in zip(parts, model.takes_ids, strict=True)]
+    try:
+        made = model(*ready)
+    except IndexError as error:
+        raise MismatchError("inputs", f"ids within the tables of the Embedding layers expected ({error})") from None
+    except RuntimeError as error:  # torch speaks of two matrices; say which input has not the declared shape
+        for index, (part, shape) in enumerate(zip(ready, model.input_shapes, strict=True)):
+            sizes = zip(part.shape[1:], (shape or part.shape)[1:], strict=True)
+            if any(wanted not in (None, found) for found, wanted in sizes):
+                raise model.unfit(index, part) from error
+        raise
     return [out.float().cpu().numpy() for out in (made if isinstance(made, list) else [made])]
 
 

@@ -77,11 +77,13 @@ class Context(NamedTuple):
         stored: the manifest's tensors.
         keras: Keras' semantics instead of tf.js'.
         keras_version: major version of Keras in the file (2 where it does not say).
+        outer: names of the models around the layer, the outermost first.
     """
 
     stored: StoredWeights
     keras: bool
     keras_version: int
+    outer: tuple[str, ...] = ()
 
 
 class Layer:
@@ -99,7 +101,12 @@ class Layer:
     passes_mask_in_keras: ClassVar[bool | None] = None  # ... and Keras, where that is different
     makes_mask: ClassVar[bool] = False  # the module has compute_mask(inputs, masks)
     takes_mask: ClassVar[bool] = False  # the module's forward has mask=
+    takes_all_masks: ClassVar[bool] = False  # ... which is the list of all inputs' masks
+    arguments: ClassVar[tuple[str, ...]] = ()  # the inputs' names, where Keras gives some by keyword
+    call_options: ClassVar[tuple[str, ...]] = ()  # what forward takes by keyword besides
     takes_ids: ClassVar[bool] = False  # integers are welcome as they are
+    any_length: ClassVar[bool] = False  # inputs are not held to the shape that the file has for them
+    fresh: bool = False  # its output is memory of its own, and its gradient does not need it: it may be overwritten
     starts_mask: bool = False  # masks where none was before
 
     def __init__(self, node: Node, context: Context, scope: str | None = None, owner: str | None = None) -> None:
@@ -144,7 +151,7 @@ class Layer:
         Raises:
             MismatchError: the manifest lacks it, or has another shape.
         """
-        spec = self.context.stored.claim(self.owner, self.scope, name)
+        spec = self.context.stored.claim(self.owner, self.scope, name, self.context.outer)
         if spec is None:
             raise self.context.stored.missing(self.where, self.scope, name)
         self.check(spec.name, spec.shape, shape)
@@ -153,7 +160,18 @@ class Layer:
         return spec.shape
 
     def has_weight(self, name: str) -> bool:
-        return self.context.stored.has(self.owner, self.scope, name)
+        return self.context.stored.find(self.owner, self.scope, name, self.context.outer) is not None
+
+    def weight_shape(self, name: str) -> Shape:
+        """The shape of a weight that is not claimed yet.
+
+        Raises:
+            MismatchError: the manifest lacks it.
+        """
+        spec = self.context.stored.find(self.owner, self.scope, name, self.context.outer)
+        if spec is None:
+            raise self.context.stored.missing(self.where, self.scope, name)
+        return spec.shape
 
     def check(self, name: str, found: Shape, wanted: tuple[int | None, ...] | None) -> None:
         """Raises MismatchError where a stored shape is not what the config wants."""

@@ -144,6 +144,18 @@ def constrain(model: nn.Module, weights: Sequence[Weight]) -> None:
                 state[key].copy_(made)
 
 
+def constrained(tensor: Tensor, weight: Weight) -> Tensor:
+    """A weight, as tf.js has it, within its constraint; the very tensor where it is within already.
+
+    tf.js does so whenever it loads a weight. A tensor that differs by rounding only is left alone here.
+    """
+    spec = weight.config.get("constraint")
+    if spec is None:
+        return tensor
+    made = _constrained(tensor, spec, weight.names[0])
+    return tensor if torch.allclose(made, tensor, rtol=1e-6, atol=0, equal_nan=True) else made
+
+
 def _constrained(tensor: Tensor, spec: Any, name: str) -> Tensor:
     kind = spec.get("class_name") if isinstance(spec, dict) else spec
     options = (spec.get("config") if isinstance(spec, dict) else None) or {}
