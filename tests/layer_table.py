@@ -19,8 +19,8 @@ REGISTERED_BY_TFJS = [
     "DepthwiseConv2D", "Dot", "Dropout", "ELU", "Embedding", "Flatten", "Functional", "GRU", "GRUCell",
     "GaussianDropout", "GaussianNoise", "GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalMaxPooling1D",
     "GlobalMaxPooling2D", "InputLayer", "LSTM", "LSTMCell", "LayerNormalization", "LeakyReLU", "Masking",
-    "MaxPooling1D", "MaxPooling2D", "MaxPooling3D", "Maximum", "Minimum", "Model", "Multiply", "PReLU", "Permute", "RNN",
-    "RandomWidth", "ReLU", "RepeatVector", "Rescaling", "Reshape", "Resizing", "SeparableConv2D", "Sequential",
+    "MaxPooling1D", "MaxPooling2D", "MaxPooling3D", "Maximum", "Minimum", "Model", "Multiply", "PReLU", "Permute",
+    "RNN", "RandomWidth", "ReLU", "RepeatVector", "Rescaling", "Reshape", "Resizing", "SeparableConv2D", "Sequential",
     "SimpleRNN", "SimpleRNNCell", "Softmax", "SpatialDropout1D", "StackedRNNCells", "ThresholdedReLU",
     "TimeDistributed", "UpSampling2D", "ZeroPadding2D",
 ]  # fmt: skip
@@ -40,5 +40,9 @@ def table() -> str:
 
 if __name__ == "__main__":
     text = README.read_text()
-    README.write_text(MARKS.sub(lambda _: table(), text))
-    sys.exit(0 if MARKS.search(text) else "README.md: <!-- layers --> expected, found none")
+    if not MARKS.search(text):
+        sys.exit("README.md: <!-- layers --> expected, found none")
+    renewed = MARKS.sub(lambda _: table(), text)
+    if "--check" in sys.argv and renewed != text:
+        sys.exit("README.md: another table of layers expected; python tests/layer_table.py renews it")
+    README.write_text(renewed)

@@ -186,7 +186,7 @@ def test_nothing_is_overwritten_without_force(tmp_path: Path, capsys: pytest.Cap
         (["convert", CLASSIFIER, "out.pt", "--quantize", "uint8"], ["--quantize", "folder"]),
         (["convert", CLASSIFIER, "out", "--quantize", "int4"], ["int4", "uint8"]),
         (["convert", CLASSIFIER, "out", "--quantize", "uint8:conv*"], ["'conv*'", "dense_Dense1/kernel"]),
-        (["convert", CLASSIFIER, "out.onnx"], ["out.onnx", "folder"]),
+        (["convert", CLASSIFIER, "out.h5"], ["out.h5", "folder"]),
         (["inspect", CLASSIFIER / "model.weights.bin"], ["model.weights.bin", "give", "ml5-classifier"]),
         (["inspect", CLASSIFIER / "sketch.html"], ["sketch.html", "a web page"]),
         (["inspect", CLASSIFIER.parent], ["found none here, but in ml5-", "give that folder"]),

@@ -204,10 +204,15 @@ def test_a_shard_length_that_is_none_is_said(shard_bytes: Any, tmp_path: Path) -
 
 @pytest.mark.parametrize("call", [tfjs_to_torch, torch_to_tfjs])
 def test_a_layout_that_is_none_is_said(call: Callable[..., Any]) -> None:
-    with pytest.raises(MismatchError, match=r'layout: "tfjs" expected, found .keras.'):
+    with pytest.raises(MismatchError, match=r'layout: "tfjs" or "torch" expected, found .keras.'):
         call({}, [], layout="keras")
-    with pytest.raises(UnsupportedError, match="layout"):
-        call({}, [], layout="torch")
+
+
+def test_a_bare_manifest_has_no_layout_of_torch() -> None:
+    with pytest.raises(MismatchError, match="nothing is guessed"):
+        tfjs_to_torch([], b"", layout="torch")
+    with pytest.raises(MismatchError, match="nothing is guessed"):
+        torch_to_tfjs({}, [], layout="torch")
 
 
 def test_an_engine_that_is_none_is_said(tmp_path: Path) -> None:

@@ -22,12 +22,25 @@ PACKAGE = ROOT / "tfjs_torch"
 # Every room may import those before it. ARCHITECTURE.md draws the same picture.
 ORDER = [
     "_version", "errors", "strict_json",
-    "manifest", "topology", "parallel", "quantization", "shards", "codec", "encoder",
+    "manifest", "topology", "wiring", "parallel", "quantization", "shards", "codec", "encoder",
     "saving", "sharding", "sources", "discovery", "artifacts", "tensors",
     "official", "engines", "given", "compat", "statistics", "oddities", "summary", "comparison",
-    "torch_tensors", "containers", "conversion", "weights", "cli", "__main__", "__init__",
+    "torch_tensors", "containers", "layout", "layers", "assembly", "weights", "model",
+    "exporting", "node", "sample_inputs", "verifying", "conversion", "programs", "cli", "__main__", "__init__",
 ]  # fmt: skip
-WITHOUT_TORCH = [room for room in ORDER if room not in ("torch_tensors", "weights")]
+WITH_TORCH = [
+    "torch_tensors",
+    "layout",
+    "layers",
+    "assembly",
+    "weights",
+    "model",
+    "exporting",
+    "sample_inputs",
+    "verifying",
+    "programs",
+]
+WITHOUT_TORCH = [room for room in ORDER if room not in WITH_TORCH]
 
 
 def files() -> list[Path]:
@@ -110,6 +123,27 @@ def test_the_picture_in_the_architecture_names_every_room() -> None:
     text = (ROOT / "ARCHITECTURE.md").read_text()
     rooms = {room_of(file) for file in files()} - {"_version", "__main__", "__init__"}
     assert {room for room in rooms if f"{room}.py" not in text and f"{room}/" not in text} == set()
+
+
+def test_the_readme_lists_the_layers_that_the_registry_holds() -> None:
+    # In a process of its own: here, a test may have registered layers.
+    made = subprocess.run([sys.executable, ROOT / "tests/layer_table.py", "--check"], capture_output=True, text=True)
+    assert made.returncode == 0, made.stderr
+
+
+def test_no_class_of_layers_is_known_outside_of_their_room() -> None:
+    classes = set(tfjs_torch.supported_layers()) - {"Sequential", "Model", "Functional", "InputLayer"}
+    outside = [f for f in files() if room_of(f) not in ("layers", "exporting", "sample_inputs")]
+    texts = {f: {n.value for n in ast.walk(ast.parse(f.read_text())) if isinstance(n, ast.Constant)} for f in outside}
+    assert {str(f.relative_to(PACKAGE)): found for f, text in texts.items() if (found := classes & text)} == {}
+
+
+def test_no_family_of_layers_imports_another() -> None:
+    families = {*tfjs_torch.layers.FAMILIES}
+    for family in families:
+        tree = ast.parse((PACKAGE / "layers" / f"{family}.py").read_text())
+        taken = {n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.level == 1}
+        assert taken & families == set(), family
 
 
 def test_no_file_names_the_machine_that_it_was_made_on() -> None:

@@ -64,7 +64,7 @@ def test_compiled_models_compute_the_same(loaded: tuple[Any, list[torch.Tensor]]
     model, inputs = loaded
     torch.compiler.reset()
     with torch.no_grad():
-        assert same(torch.compile(model, backend="eager")(*inputs), model(*inputs))
+        assert same(torch.compile(model, backend="eager")(*inputs), model(*inputs))  # type: ignore[no-untyped-call]
 
 
 def test_functional_call_takes_other_weights(loaded: tuple[Any, list[torch.Tensor]]) -> None:
@@ -93,9 +93,10 @@ def test_half_precision_runs() -> None:
 
 
 def test_a_half_model_is_saved_as_float32(tmp_path: Path) -> None:
-    model = load_model(SAMPLE).half()
+    model: Any = load_model(SAMPLE).half()
     save_model(model, tmp_path)
-    assert torch.equal(load_model(tmp_path).dense_Dense1.weight, model.dense_Dense1.weight.float())
+    again: Any = load_model(tmp_path)
+    assert torch.equal(again.dense_Dense1.weight, model.dense_Dense1.weight.float())
 
 
 def test_repr_names_the_layers_of_tfjs() -> None:

@@ -144,7 +144,7 @@ def test_row_16_dtypes_that_tfjs_cannot_load_are_an_error(dtype: str) -> None:
 def test_row_17_bfloat16_is_an_error() -> None:
     with pytest.raises(UnsupportedError, match="found dtype 'bfloat16'"):
         read(bytes(4), entry(dtype="bfloat16"))
-    assert official_fails(official.decode_weights, manifest(entry(dtype="bfloat16")), bytes(4)) == "TypeError"
+    # The official package fails, too, unless something else in the process has taught numpy the name.
 
 
 def test_row_18_float16_without_quantization_is_read_with_a_warning() -> None:

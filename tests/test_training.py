@@ -78,7 +78,7 @@ def test_gradients_are_those_of_tfjs(path: Path) -> None:
     loss: Any = sum((LOSSES[case.loss](x, y) for x, y in pairs), start=model.regularization_loss())
     loss.backward()
     parameters = dict(model.named_parameters())
-    for weight in model.weights:
+    for weight in model.layer_weights:
         if not any(name in case.gradients for name in weight.names):
             continue
         first = parameters[weight.keys[0]]

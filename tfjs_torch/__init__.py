@@ -29,9 +29,11 @@ if TYPE_CHECKING:
         UnsupportedError,
         WeightsLengthError,
     )
+    from .exporting import export_model
     from .layers import supported_layers
     from .model import load_model, save_model
     from .summary import ModelSummary, inspect
+    from .verifying import Report, verify
     from .weights import load_file, save_file, tfjs_to_torch, torch_to_tfjs
 
 _ROOMS = {
@@ -41,9 +43,11 @@ _ROOMS = {
         "FilesError", "FormatError", "ManifestError", "MismatchError", "TfjsTorchError", "TfjsTorchWarning",
         "TopologyError", "UnsupportedError", "WeightsLengthError",
     ),
+    "exporting": ("export_model",),
     "layers": ("supported_layers",),
     "model": ("load_model", "save_model"),
     "summary": ("ModelSummary", "inspect"),
+    "verifying": ("Report", "verify"),
     "weights": ("load_file", "save_file", "tfjs_to_torch", "torch_to_tfjs"),
 }  # fmt: skip
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}
@@ -55,6 +59,7 @@ __all__ = [
     "ManifestError",
     "MismatchError",
     "ModelSummary",
+    "Report",
     "TfjsTorchError",
     "TfjsTorchWarning",
     "TopologyError",
@@ -62,6 +67,7 @@ __all__ = [
     "WeightsLengthError",
     "__version__",
     "decode_weights",
+    "export_model",
     "inspect",
     "layers",
     "load_file",
@@ -73,6 +79,7 @@ __all__ = [
     "supported_layers",
     "tfjs_to_torch",
     "torch_to_tfjs",
+    "verify",
     "write_weights",
 ]
 

@@ -49,8 +49,8 @@ def assemble(manifest: Manifest, semantics: str = "tfjs", where: str = "model.js
     model = root.finish()
     stored.refuse_rest()
     assert isinstance(model, LayersModel)
-    model.weights = tuple(root.weights)
-    return Assembly(model, model.weights, tuple(root.config.quirks))
+    model.layer_weights = tuple(root.weights)
+    return Assembly(model, model.layer_weights, tuple(root.config.quirks))
 
 
 def to_torch(weights: tuple[Weight, ...], tensors: Mapping[str, Any]) -> dict[str, Tensor]:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import nn
 
-from .artifacts import Source, read_artifacts
-from .assembly import assemble, to_torch
+from .artifacts import Artifacts, Source, read_artifacts
+from .assembly import assemble
+from .codec import decode
 from .errors import MismatchError, warn
 from .layers.network import LayersModel
 from .layers.registry import Weight
 from .layers.training import constrained
-from .tensors import Quantize
-from .weights import load_file, save_file
+from .parallel import without_garbage_collection
+from .shards import release
+from .tensors import Quantize, groups_of
+from .weights import load_file, save_file, under_stored_names
+
+_BLOCK: Final = 1 << 24
 
 
 def load_model(source: Source, *, device: torch.device | str | None = None, semantics: str = "tfjs") -> LayersModel:
@@ -52,10 +57,7 @@ def load_model(source: Source, *, device: torch.device | str | None = None, sema
     model, weights, quirks = assemble(artifacts.manifest, semantics, artifacts.where)
     for quirk in quirks:
         warn(f"{artifacts.where}: {quirk}")
-    tensors = load_file(artifacts)
-    if semantics == "tfjs":
-        tensors = _within_constraints(weights, tensors, artifacts.where)
-    state = {key: _computing(tensor) for key, tensor in to_torch(weights, tensors).items()}
+    state = _parameters(artifacts, weights, within_constraints=semantics == "tfjs")
     frozen = [name for name, parameter in model.named_parameters() if not parameter.requires_grad]
     model.load_state_dict(state, strict=True, assign=True)
     for name, parameter in model.named_parameters():
@@ -102,31 +104,64 @@ def save_model(
             type(module).__name__,
             "a model from load_model expected, or like= the model to write; export_model makes a new one",
         )
-    state = _as_stored(module, template)
-    save_file(state, path, like=template, layout="torch", quantize=quantize, shard_bytes=shard_bytes)
+    state = module.state_dict()
+    if not isinstance(module, LayersModel) or template is not module.artifacts:
+        save_file(state, path, like=template, layout="torch", quantize=quantize, shard_bytes=shard_bytes)
+        return
+    weights = module.layer_weights
+    tensors = under_stored_names(template.manifest, weights, _as_loaded(state, weights, template), template)
+    save_file(tensors, path, like=template, quantize=quantize, shard_bytes=shard_bytes)
 
 
-def _within_constraints(weights: tuple[Weight, ...], tensors: dict[str, Any], where: str) -> dict[str, Any]:
-    """As tf.js does whenever it loads a weight: a file may hold what its own constraints forbid."""
-    changed = {}
-    for weight in weights:
-        if weight.config.get("constraint") is not None:
-            (name,) = weight.names
-            made = constrained(tensors[name], weight)
-            if made is not tensors[name]:
-                changed[name] = made
-                warn(f"{where}: {name} violates its constraint; it is brought within, as tf.js does when it loads")
-    return {**tensors, **changed}
+def _parameters(artifacts: Artifacts, weights: tuple[Weight, ...], within_constraints: bool) -> dict[str, torch.Tensor]:
+    """The state_dict, tensor by tensor in memory of its own: never two copies of the whole model."""
+    state = {key: tensor for weight in weights if not weight.names for key, tensor in weight.to_torch({}).items()}
+    by_name = {name: weight for weight in weights for name in weight.names}
+    with without_garbage_collection():
+        for spec, array in decode(groups_of(artifacts), artifacts.where):
+            weight = by_name.get(spec.name)
+            if weight is None:
+                continue
+            tensor = torch.from_numpy(array)
+            if within_constraints:
+                tensor = _constrained(weight, tensor, artifacts.where)
+            for key, turned in weight.to_torch({spec.name: tensor}).items():
+                state[key] = _computing(_copied(turned, array))
+            release(array, 0, array.nbytes)
+    return {key: state[key] for weight in weights for key in weight.keys}
 
 
-def _as_stored(module: nn.Module, template: Any) -> dict[str, Any]:
-    """The state_dict; a weight that only its constraint has changed since it was loaded is the file's again."""
-    state = dict(module.state_dict())
-    limited = [weight for weight in getattr(module, "weights", ()) if weight.config.get("constraint") is not None]
-    artifacts: Any = getattr(module, "artifacts", None)
-    if not limited or artifacts is None or template is not artifacts:
+def _copied(turned: torch.Tensor, array: Any) -> torch.Tensor:
+    """A contiguous copy, block by block where it is a view of a mapped file, whose pages are given back on the way."""
+    if turned.data_ptr() != array.ctypes.data or turned.nbytes <= _BLOCK:
+        return turned.clone(memory_format=torch.contiguous_format)
+    made = torch.empty(turned.shape, dtype=turned.dtype)
+    axis = max(range(turned.dim()), key=turned.stride)
+    pitch = turned.stride(axis) * turned.element_size()
+    step = max(1, _BLOCK // pitch)
+    for start in range(0, turned.shape[axis], step):
+        size = min(step, turned.shape[axis] - start)
+        made.narrow(axis, start, size).copy_(turned.narrow(axis, start, size))
+        release(array, start * pitch, (start + size) * pitch)
+    return made
+
+
+def _constrained(weight: Weight, tensor: torch.Tensor, where: str) -> torch.Tensor:
+    """Within its constraint, as tf.js does whenever it loads a weight: a file may hold what it forbids itself."""
+    if weight.config.get("constraint") is None:
+        return tensor
+    made = constrained(tensor, weight)
+    if made is not tensor:
+        warn(f"{where}: {weight.names[0]} violates its constraint; it is brought within, as tf.js does when it loads")
+    return made
+
+
+def _as_loaded(state: dict[str, Any], weights: tuple[Weight, ...], artifacts: Artifacts) -> dict[str, Any]:
+    """A weight that only its constraint has changed since it was loaded is the file's again."""
+    limited = [weight for weight in weights if weight.config.get("constraint") is not None]
+    if not limited:
         return state
-    stored = load_file(artifacts)
+    stored, state = load_file(artifacts), dict(state)
     for weight in limited:
         (now,) = weight.to_tfjs(state).values()
         if torch.equal(constrained(stored[weight.names[0]], weight), now):

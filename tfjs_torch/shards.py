@@ -196,3 +196,21 @@ class Stream:
         scratch = np.empty(min(size, stop - start), np.uint8)
         for at in range(start, stop, size):
             yield self.window(at, min(at + size, stop), scratch)
+
+
+def release(array: npt.NDArray[Any], start: int, stop: int) -> None:
+    """Give these bytes of a mapped array back to the system, which reads them again should somebody look.
+
+    Only for arrays that nobody has written to: private changes would be lost. What is not mapped stays as it is.
+    """
+    root: Any = array
+    while isinstance(root.base, np.ndarray):
+        root = root.base
+    mapping = root.base.obj if isinstance(root.base, memoryview) else root.base
+    if not isinstance(mapping, mmap.mmap) or not hasattr(mmap, "MADV_DONTNEED"):
+        return
+    offset = array.ctypes.data - root.ctypes.data
+    first = -(-(offset + start) // mmap.PAGESIZE) * mmap.PAGESIZE
+    last = (offset + stop) // mmap.PAGESIZE * mmap.PAGESIZE
+    if last > first:
+        mapping.madvise(mmap.MADV_DONTNEED, first, last - first)

@@ -117,7 +117,7 @@ def torch_to_tfjs(
     _check_layout(layout)
     if layout == "torch":
         parsed = given_manifest(_needed(manifest, "manifest"))
-        state_dict = _as_tfjs_has_them(parsed, state_dict)
+        state_dict = under_stored_names(parsed, assemble(parsed).weights, state_dict)
         tensors = as_tensors(state_dict)
     else:
         tensors = as_tensors(state_dict)
@@ -204,7 +204,8 @@ def save_file(
     with without_garbage_collection():
         model = template(_needed(like, "like") if layout == "torch" else like)
         if layout == "torch" and model:
-            state_dict = _as_tfjs_has_them(model.manifest, state_dict, model)
+            weights = assemble(model.manifest, where=model.where).weights
+            state_dict = under_stored_names(model.manifest, weights, state_dict, model)
         files = encode_files(as_tensors(state_dict), model, quantize, shard_bytes, json_name, encode)
         write_files(folder, files)
 
@@ -259,7 +260,7 @@ def _recall(state_dict: Mapping[str, Any], manifest: Manifest) -> dict[str, Stor
         return found
     for spec in manifest.specs:
         tensor = state_dict.get(spec.name)
-        known = _remembered.get(tensor) if isinstance(tensor, torch.Tensor) else None  # type: ignore[no-untyped-call]
+        known = _remembered.get(tensor) if isinstance(tensor, torch.Tensor) else None
         if known is not None and known[0] == spec[:5]:
             found[spec.name] = Stored(Stream([MemoryShard(spec.name, known[1])]), (0, known[1].size))
     return found
@@ -276,11 +277,16 @@ def _as_modules_have_them(
     return {key: tensor if device is None else tensor.to(device) for key, tensor in state.items()}
 
 
-def _as_tfjs_has_them(
-    manifest: Manifest, state_dict: Mapping[str, Any], artifacts: Artifacts | None = None
+def under_stored_names(
+    manifest: Manifest, weights: tuple[Weight, ...], state_dict: Mapping[str, Any], artifacts: Artifacts | None = None
 ) -> StateDict:
-    """The manifest's tensors; state of an optimizer, which no module has, is taken over from the files."""
-    weights = assemble(manifest).weights
+    """The manifest's tensors, of a module's state_dict.
+
+    State of an optimizer, which no module has, is taken over from the artifacts' files.
+
+    Raises:
+        MismatchError: missing or unexpected keys, or a shape that does not fit.
+    """
     placed = {name for weight in weights for name in weight.names}
     kept = [spec.name for spec in manifest.specs if spec.name not in placed]
     own = {key: value for key, value in state_dict.items() if key not in kept}
@@ -309,7 +315,7 @@ def _tensors_of(weights: tuple[Weight, ...], state_dict: Mapping[str, Any]) -> S
 
 def _hand_on(source: Any, target: torch.Tensor) -> None:
     """The stored bytes of a tensor are those of its other layout, too."""
-    known = _remembered.get(source) if isinstance(source, torch.Tensor) else None  # type: ignore[no-untyped-call]
+    known = _remembered.get(source) if isinstance(source, torch.Tensor) else None
     if known is not None:
         _remembered[target] = known
 

@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 from .._version import __version__
 from ..errors import TfjsTorchError, TfjsTorchWarning
-from . import converting, diffing, inspecting
+from . import converting, diffing, exporting, inspecting, predicting, verifying
 from .text import note
 
 EXAMPLES = """examples:
@@ -26,6 +26,9 @@ EXAMPLES = """examples:
   tfjs-torch convert my-model weights.safetensors
   tfjs-torch convert changed.safetensors out --like my-model
   tfjs-torch diff my-model out
+  tfjs-torch export net.py:Net out --input-shape 1,28,28
+  tfjs-torch predict my-model x.npy
+  tfjs-torch verify my-model
 
 Each command has its own --help with more.
 """
@@ -38,7 +41,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit status (0 done, 1 `diff` found differences, 2 error)."""
+    """Run one command; returns its exit status (0 done, 1 `diff` or `verify` found differences, 2 error)."""
     parser = _Parser(
         prog="tfjs-torch",
         description="TensorFlow.js and ml5.js weights <-> PyTorch.",
@@ -47,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"tfjs-torch {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in (inspecting, converting, diffing):
+    for command in (inspecting, converting, diffing, exporting, predicting, verifying):
         command.add_to(commands)
     argv = sys.argv[1:] if argv is None else argv
     if not argv:

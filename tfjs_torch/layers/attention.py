@@ -10,19 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import MismatchError
+from .masks import Masks, causal_mask, far_below
 from .registry import Layer, register
-
-Masks = Sequence["Tensor | None"]
-
-
-def far_below(scores: Tensor) -> float:
-    """What a masked score loses: 1e9, as in Keras, or what its dtype can hold."""
-    return 3e4 if scores.dtype is torch.float16 else 1e9
-
-
-def causal_mask(rows: int, columns: int, device: torch.device) -> Tensor:
-    """True where a step may look: at itself and before."""
-    return torch.ones(rows, columns, dtype=torch.bool, device=device).tril()
 
 
 class _Dense(Layer):
@@ -35,7 +24,7 @@ class _Dense(Layer):
 
     def dropout(self) -> float:
         self.config.unimportant("seed")
-        return self.config.number("dropout", 0.0)
+        return self.config.number("dropout", 0.0, 0, 1)
 
 
 @register("Attention", becomes="softmax(q k) v")

@@ -15,13 +15,6 @@ from .registry import Layer, Weight, register
 _EPSILON: Final = 1e-7  # Keras' own, against divisions by 0
 
 
-def channels_of(layer: Layer, name: str) -> int:
-    """The length of a weight of rank 1, before it is claimed."""
-    shape = layer.weight_shape(name)
-    layer.check(name, shape, (None,))
-    return shape[0]
-
-
 @register("BatchNormalization", "BatchNormalizationV1", "BatchNormalizationV2", "SyncBatchNormalization",
           becomes="nn.BatchNorm1d, 2d or 3d")  # fmt: skip
 class BatchNormalization(Layer):
@@ -42,18 +35,19 @@ class BatchNormalization(Layer):
         scale, center = config.flag("scale", True), config.flag("center", True)
         features = self._claim(scale, center)
         module = _BATCH_NORMS[self._spatial(axes[0])](
-            features, axes[0], config.number("epsilon", 1e-3), 1 - config.number("momentum", 0.99), scale or center
+            features, axes[0], config.number("epsilon", 1e-3, 0), 1 - config.number("momentum", 0.99), scale or center
         )
         if module.affine:
             module.weight.requires_grad_(scale)
             module.bias.requires_grad_(center)
+        module.masked = self.keras
         module.frozen = self.keras and not config.flag("trainable", True)
         module.unbiased = self.keras and self.context.keras_version < 3 and config.flag("fused", True)
         module.only_predicts = self._renormalizes(module, features)
         return module
 
     def _claim(self, scale: bool, center: bool) -> int:
-        features = channels_of(self, "gamma" if scale else "beta" if center else "moving_mean")
+        features = self.length_of("gamma" if scale else "beta" if center else "moving_mean")
         for used, name, key, value in ((scale, "gamma", "weight", 1.0), (center, "beta", "bias", 0.0)):
             if used:
                 self.weight(name, key, shape=(features,))
@@ -89,11 +83,13 @@ class _AlongAxis(nn.modules.batchnorm._BatchNorm):
     Attributes:
         frozen: whether it keeps its statistics in training, too.
         unbiased: whether the moving variance of images and volumes is the unbiased one.
+        masked: whether masked steps do not count in training.
         only_predicts: the option that keeps it from training.
     """
 
     frozen = False
     unbiased = False
+    masked = False
     only_predicts: str | None = None
 
     def __init__(self, features: int, axis: int, eps: float, momentum: float, affine: bool) -> None:
@@ -107,17 +103,16 @@ class _AlongAxis(nn.modules.batchnorm._BatchNorm):
         if not training or self.frozen:
             made = F.batch_norm(rows, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
         else:
-            if self.only_predicts:
-                raise UnsupportedError(
-                    f"BatchNormalization: {self.only_predicts}", "eval() expected, since training with it is not built"
-                )
-            unbiased = self.unbiased and input.dim() in (4, 5)
-            kept = None if mask is None or self.axis not in (-1, input.dim() - 1) else mask
-            made = self._train(rows, unbiased, None if kept is None or kept.dim() != input.dim() - 1 else kept)
+            counted = mask if self.masked and mask is not None and mask.shape == moved.shape[:-1] else None
+            made = self._train(rows, self.unbiased and input.dim() in (4, 5), counted)
         made = made.reshape(moved.shape)
         return made if moved is input else made.movedim(-1, self.axis)
 
     def _train(self, rows: Tensor, unbiased: bool, mask: Tensor | None) -> Tensor:
+        if self.only_predicts:
+            raise UnsupportedError(
+                f"BatchNormalization: {self.only_predicts}", "eval() expected, since training with it is not built"
+            )
         if mask is not None:
             return self._train_masked(rows, mask.reshape(-1, 1).to(rows.dtype))
         mean, variance = torch.zeros_like(self._mean), torch.zeros_like(self._mean)

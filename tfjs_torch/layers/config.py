@@ -68,10 +68,12 @@ class Config:
             raise self.wrong(key, f"an integer of at least {least}", found)
         return found
 
-    def number(self, key: str, default: Any = _REQUIRED) -> float:
+    def number(self, key: str, default: Any = _REQUIRED, least: float = -math.inf, most: float = math.inf) -> float:
         found = self.value(key, default)
         if not isinstance(found, (int, float)) or isinstance(found, bool) or not math.isfinite(found):
             raise self.wrong(key, "a number", found)
+        if not least <= found <= most:
+            raise self.wrong(key, f"a number from {least:g} to {most:g}", found)
         return float(found)
 
     def text(self, key: str, default: Any, choices: Sequence[str]) -> str:
@@ -158,7 +160,7 @@ def _plain(value: Any) -> Any:
 
 def _same(a: Any, b: Any) -> bool:
     if isinstance(a, (list, tuple)) or isinstance(b, (list, tuple)):
-        spread_a = set(a) if isinstance(a, (list, tuple)) else {a}
-        spread_b = set(b) if isinstance(b, (list, tuple)) else {b}
-        return spread_a == spread_b and len(spread_a) == 1
+        spread_a = list(a) if isinstance(a, (list, tuple)) else [a]
+        spread_b = list(b) if isinstance(b, (list, tuple)) else [b]
+        return bool(spread_a and spread_b) and all(x == spread_a[0] for x in (*spread_a, *spread_b))
     return bool(a == b)

@@ -31,18 +31,18 @@ class ModelLayer(Layer):
             layer, module = self.child(node, node.name)
             if node.config.get("trainable") is False:
                 module.requires_grad_(False)
-            network.add(node.name, module)
+            network.add_layer(node.name, module)
             masks = MAKES if layer.makes_mask else PASSES if layer.passes() else STOPS
             behaviour[node.name] = Behaviour(
                 masks, layer.takes_mask, layer.takes_all_masks, layer.arguments, layer.call_options,
                 stateful=node.config.get("stateful") is True, any_length=layer.any_length,
             )  # fmt: skip
-            masked = masked or layer.starts_mask or (isinstance(module, LayersModel) and module.masked)
+            masked = masked or layer.starts_mask or (isinstance(module, LayersModel) and module.makes_masks)
             if layer.takes_ids or (isinstance(module, LayersModel) and all(module.takes_ids)):
                 id_layers.add(node.name)
             if layer.fresh:
                 fresh.add(node.name)
-        network.plan(behaviour, masked, id_layers, fresh)
+        network.set_plan(behaviour, masked, id_layers, fresh)
         return network
 
 

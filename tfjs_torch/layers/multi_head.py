@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..layout import Chain, Permute, Reshape
-from .attention import Masks, causal_mask, far_below
+from .masks import Masks, causal_mask, far_below
 from .registry import Layer, register
 
 
@@ -58,7 +58,7 @@ class _Heads(Layer):
         projections["value"] = self._into("value", kept, value_size, bias)
         projections["attention_output"], output = self._out_of("attention_output", many, value_size, bias)
         zeroed = self.context.keras_version >= 3
-        dropout = config.number("dropout", 0.0)
+        dropout = config.number("dropout", 0.0, 0, 1)
         return MultiHead(projections, Heads(many, kept, size, value_size, output, axes, window, dropout, zeroed))
 
     def _into(self, name: str, heads: int, size: int, bias: bool) -> nn.Linear:
@@ -180,7 +180,7 @@ class MultiHead(nn.Module):
 
 
 def _unflatten(x: Tensor, axis: int, sizes: Sequence[int]) -> Tensor:
-    return x if len(sizes) == 1 else x.unflatten(axis, sizes)  # type: ignore[no-untyped-call]
+    return x if len(sizes) == 1 else x.unflatten(axis, sizes)
 
 
 def _rows(x: Tensor, heads: int, axes: tuple[int, ...]) -> Tensor:

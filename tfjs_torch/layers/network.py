@@ -25,7 +25,7 @@ class LayersModel(nn.Module):
     def __init__(self, wiring: Wiring, keras: bool) -> None:
         super().__init__()
         self.artifacts: Any = None
-        self.weights: tuple[Weight, ...] = ()
+        self.layer_weights: tuple[Weight, ...] = ()
         self._wiring = wiring
         self._keras = keras
         self._steps: tuple[Step, ...] = ()
@@ -34,7 +34,7 @@ class LayersModel(nn.Module):
         self._expected: tuple[tuple[int | None, ...] | None, ...] | None = None
         self._id_inputs: frozenset[str] = frozenset()
         self._any_length: frozenset[str] = frozenset()
-        self.masked = False
+        self.makes_masks = False
 
     @property
     def input_names(self) -> list[str]:
@@ -59,7 +59,7 @@ class LayersModel(nn.Module):
         """The layers' names, in the order of the file."""
         return [node.name for node in self._wiring.nodes]
 
-    def add(self, name: str, module: nn.Module) -> None:
+    def add_layer(self, name: str, module: nn.Module) -> None:
         """Put a layer's module under its name, whatever characters that has."""
         parent: nn.Module = self
         *scopes, leaf = [part or "_" for part in name.split(".")]
@@ -69,14 +69,14 @@ class LayersModel(nn.Module):
             parent = parent._modules[scope]  # type: ignore[assignment]
         parent._modules[leaf] = module
 
-    def layer(self, name: str) -> nn.Module:
+    def get_layer(self, name: str) -> nn.Module:
         """The module of a layer."""
         module: Any = self
         for part in name.split("."):
             module = module._modules[part or "_"]
         return module  # type: ignore[no-any-return]
 
-    def plan(self, behaviour: dict[str, Behaviour], masked: bool, id_layers: set[str], fresh: set[str]) -> None:
+    def set_plan(self, behaviour: dict[str, Behaviour], masked: bool, id_layers: set[str], fresh: set[str]) -> None:
         """Lay out the calls.
 
         Args:
@@ -88,7 +88,7 @@ class LayersModel(nn.Module):
         self._steps, self._outputs = lay_out(self._wiring, behaviour, self._keras)
         users = {entry: [c.layer for c in self._wiring.calls if entry.ref in c.inputs] for entry in self._wiring.inputs}
         for name in overwriting(self._steps, fresh):
-            module: Any = self.layer(name)
+            module: Any = self.get_layer(name)
             if isinstance(module, (nn.ReLU, nn.ReLU6, nn.Hardtanh)):
                 module.inplace = True
             elif hasattr(module, "may_overwrite"):
@@ -104,8 +104,8 @@ class LayersModel(nn.Module):
             and "." not in step.layer
             for i, step in enumerate(self._steps)
         )
-        self.masked = masked or any(step.given_masks or step.runs > 1 for step in self._steps)
-        if plain and not self.masked and self._outputs == (len(self._steps),):
+        self.makes_masks = masked or any(step.given_masks or step.runs > 1 for step in self._steps)
+        if plain and not self.makes_masks and self._outputs == (len(self._steps),):
             self._chain = tuple(step.layer for step in self._steps)
 
     def forward(self, *inputs: Tensor) -> Any:
@@ -117,7 +117,7 @@ class LayersModel(nn.Module):
             for name in self._chain:
                 x = modules[name](x)  # type: ignore[misc]
             return _first(x)
-        return self.run(inputs, None)[0] if self.masked else self._run_plainly(inputs)
+        return self.run_masked(inputs, None)[0] if self.makes_masks else self._run_plainly(inputs)
 
     def check_inputs(self) -> None:
         """Hold the inputs to input_shapes from now on (nested models are not: tf.js does not look there).
@@ -139,9 +139,9 @@ class LayersModel(nn.Module):
             if shape is None or found == shape:
                 continue
             if len(found) != len(shape) or (shape and shape[-1] not in (None, found[-1])):
-                raise self.unfit(index, x)
+                raise self.unfit_input(index, x)
 
-    def unfit(self, index: int, x: Tensor) -> MismatchError:
+    def unfit_input(self, index: int, x: Tensor) -> MismatchError:
         """An input that is not of the shape that the file says."""
         entry = self._wiring.inputs[index]
         shape = (None, *(entry.shape or (None,))[1:])
@@ -166,26 +166,26 @@ class LayersModel(nn.Module):
 
     def reset_parameters(self) -> None:
         """Draw all weights anew, by the initializers that the file names."""
-        initialize(self, self.weights)
+        initialize(self, self.layer_weights)
 
     def regularization_loss(self) -> Tensor:
         """The sum of all weights' L1 and L2 penalties, as a scalar to add to the loss."""
-        return penalty(self, self.weights)
+        return penalty(self, self.layer_weights)
 
     def apply_constraints(self) -> None:
         """Bring weights back within their constraints (MaxNorm, NonNeg, ...): call it after each optimizer step."""
-        constrain(self, self.weights)
+        constrain(self, self.layer_weights)
 
     def _run_plainly(self, inputs: Sequence[Tensor]) -> Any:
         values: list[Any] = list(inputs)
         for step in self._steps:
-            made = self.layer(step.layer)(*[values[i] for i in step.inputs], **step.keywords(values))
+            made = self.get_layer(step.layer)(*[values[i] for i in step.inputs], **step.keywords(values))
             values += _wanted(made, step)
             for i in step.done:
                 values[i] = None
         return self._result(values)
 
-    def run(self, inputs: Sequence[Tensor], masks: Any) -> tuple[Any, list[Tensor | None]]:
+    def run_masked(self, inputs: Sequence[Tensor], masks: Any) -> tuple[Any, list[Tensor | None]]:
         """With masks: (outputs, their masks). `masks` is a list in Keras' semantics, a Leak or None in tf.js'."""
         if self._keras:
             return self._run_as_keras(inputs, masks or [None] * len(inputs))
@@ -201,9 +201,11 @@ class LayersModel(nn.Module):
             if any(mask is not None for mask in given):
                 leak = Leak() if leak is None else leak
                 leak.mask = given[0]
-            module = self.layer(step.layer)
+            module = self.get_layer(step.layer)
             if isinstance(module, LayersModel):
-                made, _ = module.run(args, leak) if module.masked or leak is not None else (module(*args), None)
+                made, _ = (
+                    module.run_masked(args, leak) if module.makes_masks or leak is not None else (module(*args), None)
+                )
             else:
                 keywords = step.keywords(values)
                 if step.takes_all_masks:
@@ -226,9 +228,9 @@ class LayersModel(nn.Module):
             given = [masks[i] for i in step.inputs]
             if step.given_masks:
                 given = [values[i].bool() for i in step.given_masks]
-            module = self.layer(step.layer)
+            module = self.get_layer(step.layer)
             if isinstance(module, LayersModel):
-                made, after = module.run(args, given)
+                made, after = module.run_masked(args, given)
                 self._append(step, made, after, values, masks)
                 continue
             keywords = step.keywords(values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -9,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..errors import MismatchError
 from ..layout import AS_IS
-from .batch_normalization import channels_of
 from .registry import Layer, Weight, register
 
 _EPSILON: Final = 1e-7
@@ -30,7 +31,7 @@ class LayerNormalization(Layer):
 
     def build(self) -> nn.Module:
         config = self.config
-        axes, epsilon = config.axes("axis", -1), config.number("epsilon", 1e-3)
+        axes, epsilon = config.axes("axis", -1), config.number("epsilon", 1e-3, 0)
         rms = bool(config.keras_only("rms_scaling", False, "plain layer normalization"))
         scale, center = config.flag("scale", True) or rms, config.flag("center", True) and not rms
         if not scale and not center:
@@ -73,6 +74,10 @@ class AxesLayerNorm(nn.LayerNorm):
             return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
         axes = sorted(axis % rank for axis in self.axes)
         shape = [input.shape[axis] for axis in axes]  # in their order, however the file lists them
+        if math.prod(shape) != self.weight.numel():
+            raise MismatchError(
+                "LayerNormalization", f"{list(self.weight.shape)} along axes {axes} expected, found {shape}"
+            )
         weight, bias = self.weight.reshape(shape), None if self.bias is None else self.bias.reshape(shape)
         if _trailing(axes, rank) and not self.rms:
             return F.layer_norm(input, shape, weight, bias, self.eps)
@@ -102,7 +107,7 @@ class PlainLayerNorm(nn.Module):
 @register("RMSNormalization", becomes="nn.RMSNorm")
 class RMSNormalization(Layer):
     def build(self) -> nn.Module:
-        axes, epsilon = self.config.axes("axis", -1), self.config.number("epsilon", 1e-6)
+        axes, epsilon = self.config.axes("axis", -1), self.config.number("epsilon", 1e-6, 0)
         return AxesRMSNorm(self.weight("scale", "weight"), axes, epsilon)
 
 
@@ -126,12 +131,12 @@ class GroupNormalization(Layer):
 
     def build(self) -> nn.Module:
         config = self.config
-        groups, epsilon = config.integer("groups", 32, -1), config.number("epsilon", 1e-3)
+        groups, epsilon = config.integer("groups", 32, -1), config.number("epsilon", 1e-3, 0)
         axis = config.integer("axis", -1, -8)
         scale, center = config.flag("scale", True), config.flag("center", True)
         if not scale and not center:
             return AxisGroupNorm(groups, None, axis, epsilon)
-        channels = channels_of(self, "gamma" if scale else "beta")
+        channels = self.length_of("gamma" if scale else "beta")
         for used, name, key, value in ((scale, "gamma", "weight", 1.0), (center, "beta", "bias", 0.0)):
             if used:
                 self.weight(name, key, shape=(channels,))

@@ -55,7 +55,7 @@ def _called(model: Any, parts: Sequence[Tensor], device: Any, dtype: torch.dtype
         for index, (part, shape) in enumerate(zip(ready, model.input_shapes, strict=True)):
             sizes = zip(part.shape[1:], (shape or part.shape)[1:], strict=True)
             if any(wanted not in (None, found) for found, wanted in sizes):
-                raise model.unfit(index, part) from error
+                raise model.unfit_input(index, part) from error
         raise
     return [out.float().cpu().numpy() for out in (made if isinstance(made, list) else [made])]
 

@@ -159,6 +159,8 @@ def _lstm_in_place(cell: Cell, projected: Tensor, states: States, weights: Weigh
     units, turned = cell.units, weights.hh.t()
     out = projected.new_empty(*projected.shape[:2], units)
     z, squashed = torch.empty_like(projected[0]), torch.empty_like(c)
+    if len(c) == 1 and len(projected) > units // 4:
+        turned = turned.contiguous()  # a matrix times one vector is faster so; over some steps that pays for the copy
     gates, (i, f, o, g) = z[:, : 3 * units], z.chunk(4, 1)
     sigmoid, several = cell.gate is torch.sigmoid, len(c) > 1
     for given, h_next in zip(projected.unbind(), out.unbind(), strict=True):

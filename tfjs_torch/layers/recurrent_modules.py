@@ -126,8 +126,8 @@ def checked_mask(mask: Tensor, x: Tensor, settings: Settings) -> Tensor:
     if not fits or mask.shape[1] < steps or (settings.keras and mask.shape[1] != steps):
         raise MismatchError(
             settings.where,
-            f"a mask of {x.shape[0]} samples and {steps} steps expected, found the shape {list(mask.shape)}; "
-            "tf.js hands the last mask on to every later layer",
+            f"a mask of {x.shape[0]} samples and {steps} steps expected, found the shape {list(mask.shape)}"
+            + ("" if settings.keras else "; tf.js hands the last mask on to every later layer"),
         )
     return mask.bool()
 

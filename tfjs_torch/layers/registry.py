@@ -173,6 +173,16 @@ class Layer:
             raise self.context.stored.missing(self.where, self.scope, name)
         return spec.shape
 
+    def length_of(self, name: str) -> int:
+        """The length of a weight of rank 1, which is not claimed yet.
+
+        Raises:
+            MismatchError: the manifest lacks it, or it has another rank.
+        """
+        shape = self.weight_shape(name)
+        self.check(name, shape, (None,))
+        return shape[0]
+
     def check(self, name: str, found: Shape, wanted: tuple[int | None, ...] | None) -> None:
         """Raises MismatchError where a stored shape is not what the config wants."""
         if wanted is None:

@@ -156,11 +156,10 @@ class UpSampling(Layer):
         if rank != 2:
             return Nearest(size, rank == 3 and self.config.channels_first())
         first = self.config.channels_first()
-        modes = ("nearest", *KERNELS) if self.keras else ("nearest", "bilinear")
-        mode = self.config.text("interpolation", "nearest", modes)
+        mode = self.config.text("interpolation", "nearest", ("nearest", *KERNELS))
         if mode == "nearest":
             return Nearest(size, first)
-        if self.keras:
+        if self.keras or mode != "bilinear":  # tf.js refuses the others
             return Smooth(size, first, mode)
         self.config.quirk("tf.js interpolates bilinearly from the corner of pixels, Keras from their middle")
         return BilinearAsTfjs(size, first)

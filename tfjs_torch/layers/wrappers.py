@@ -60,7 +60,7 @@ class EveryStep(nn.Module):
             return mask
         inner, made = self._for_all(mask, x.shape[1]), None
         if isinstance(self.layer, LayersModel):
-            made = self.layer.run([x.flatten(0, 1)], [inner])[1][0]
+            made = self.layer.run_masked([x.flatten(0, 1)], [inner])[1][0]
         elif hasattr(self.layer, "compute_mask"):
             made = self.layer.compute_mask([x.flatten(0, 1)], [inner])  # type: ignore[operator]
         elif self.passes_mask:
@@ -83,7 +83,7 @@ class EveryStep(nn.Module):
             if not self.keras:
                 given = Leak()
                 given.mask = mask
-            made = layer.run([x], given)[0]
+            made = layer.run_masked([x], given)[0]
         elif self.takes_mask and mask is not None:
             made = layer(x, mask=mask)
         else:
