@@ -16,7 +16,7 @@ settings.register_profile(
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "tests"))
 
 # The real models lie beside the repository where it is developed, and nowhere else.
-collect_ignore = [] if SHARED_MODELS.is_dir() else ["test_shared_models.py"]
+collect_ignore = [] if SHARED_MODELS.is_dir() else ["test_shared_models.py", "test_shared_running.py"]
 
 
 @pytest.fixture(scope="session")

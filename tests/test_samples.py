@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tfjs_torch import load_file, read_artifacts
+from tfjs_torch import UnsupportedError, load_file, load_model, read_artifacts
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 MODELS = ["ml5-classifier", "ml5-regression"]
@@ -57,3 +58,22 @@ def test_the_samples_are_what_ml5_saves(model: str) -> None:
     assert list(artifacts.model_json) == ["modelTopology", "weightsManifest"]
     assert artifacts.manifest.paths == ["./model.weights.bin"]
     assert list(artifacts.sidecars) == ["model_meta.json"]
+
+
+def test_a_layer_of_ones_own_is_taught_to_load_model(tmp_path: Path) -> None:
+    config = {"name": "twice", "batch_input_shape": [None, 3]}
+    layers = [{"class_name": "Antirectifier", "config": config}]
+    document = {
+        "modelTopology": {"class_name": "Sequential", "config": {"name": "net", "layers": layers}},
+        "weightsManifest": [{"paths": [], "weights": []}],
+    }
+    (tmp_path / "model.json").write_text(json.dumps(document))
+    assert "(twice): Module()" in run("custom_layer.py", tmp_path)
+    with pytest.raises(UnsupportedError, match=r"found 'Antirectifier'; write it in torch"):
+        load_model(tmp_path)
+
+
+def test_a_net_trained_in_torch_answers_the_same_in_tfjs(tmp_path: Path) -> None:
+    said = run("train_in_torch.py", tmp_path / "net", "--steps", 20)
+    assert "layers within 1e-05 of tf.js" in said
+    assert (tmp_path / "net/model.json").is_file()
