@@ -1,6 +1,6 @@
 """How fast, how much memory: tfjs_torch beside its peers and the machine's own limits.
 
-    scripts/bench                    everything (Linux; about 12 GB of RAM and of disk in TMPDIR)
+    scripts/bench                    everything (Linux; about 12 GB of RAM and of disk in TMPDIR; node for tf.js)
     scripts/bench --only load        one group
     scripts/bench --quick            tiny sizes: does it run at all?
     scripts/bench --write            also put the tables into README.md

@@ -8,9 +8,11 @@ from typing import Final, TypeAlias
 
 from . import names
 from .model import GB, MB, TFJS, Model, size_text
+from .networks_groups import models
 from .report import NO_TARGET, Table, Target, beside, memory_text, ratio_text, time_text
 from .runner import Runner, python, say
-from .timing import Samples, medians, noise
+from .tables import VERDICT, command, compared, memory_table, peaks, timed_table
+from .timing import medians, noise
 
 Group: TypeAlias = Callable[[Runner], Iterator[Table]]
 
@@ -20,17 +22,11 @@ _QUICK_MODELS: Final = (Model(2 * MB, 50),)
 _QUANTIZED: Final = ("uint8", "uint16", "float16")
 _SAMPLE: Final = "samples/ml5-classifier"
 
-_RATIOS: Final = (
-    "Medians; in brackets ours ÷ theirs, so below 1 ours is faster. "
-    "Noise: interquartile range ÷ median, the wider of ours and the target's peer."
-)
-_VERDICT: Final = ("target", "reached")
-
 
 def load(runner: Runner) -> Iterator[Table]:
     """load_file on float32, with and without looking at every page."""
     contestants = [names.OURS, names.FORUM, names.SAFETENSORS, names.TORCH_MMAP, names.MAPPED_VIEWS]
-    table = _timed_table(
+    table = timed_table(
         "load",
         "Loading float32",
         "Opened: every tensor is there. Touched: and one value in every page has been read.",
@@ -44,7 +40,7 @@ def load(runner: Runner) -> Iterator[Table]:
             for touched in (False, True):
                 samples = runner.time_job("time_loading", folder=folder, contestants=contestants, touched=touched)
                 label = f"{model} {'touched' if touched else 'opened'}"
-                table.rows.append(_compared(label, samples, names.SAFETENSORS, targets.get((model, touched))))
+                table.rows.append(compared(label, samples, names.SAFETENSORS, targets.get((model, touched))))
     yield table
 
 
@@ -52,28 +48,28 @@ def dequantize(runner: Runner) -> Iterator[Table]:
     """load_file on quantised weights: time, then memory."""
     contestants = [names.OURS, names.FORUM, names.COPY]
     explanation = f"Sizes are of the float32 tensors that come out; {names.COPY} makes as many bytes."
-    table = _timed_table("dequantize", "Dequantising", explanation, contestants)
+    table = timed_table("dequantize", "Dequantising", explanation, contestants)
     for model in _quantized(runner, _models(runner)):
         say(f"dequantize {model} {model.storage}")
         with runner.made(model) as folder:
             samples = runner.time_job("time_loading", folder=folder, contestants=contestants, touched=False)
         target = None if runner.quick else Target("≤ 0.5× forum answer", 0.5)
-        table.rows.append(_compared(f"{model} {model.storage}", samples, names.FORUM, target))
+        table.rows.append(compared(f"{model} {model.storage}", samples, names.FORUM, target))
     yield table
     yield _memory_of_dequantizing(runner)
 
 
 def _memory_of_dequantizing(runner: Runner) -> Table:
     contestants = [names.OURS, names.FORUM]
-    table = _memory_table("dequantize", "Memory while dequantising", "the tensors that come out", contestants)
+    table = memory_table("dequantize", "Memory while dequantising", "the tensors that come out", contestants)
     for model in _quantized(runner, _models(runner)[-1:]):
         say(f"memory of dequantize {model} {model.storage}")
         with runner.made(model) as folder:
-            peaks = [
+            found = [
                 runner.job("memory_of_loading", folder=folder, contestant=name, storage=model.storage)
                 for name in contestants
             ]
-        table.rows.append(_peaks(runner, f"{model} {model.storage}", peaks))
+        table.rows.append(peaks(runner, f"{model} {model.storage}", found))
     return table
 
 
@@ -81,37 +77,37 @@ def save(runner: Runner) -> Iterator[Table]:
     """save_file with a template: time, memory, and the time when it quantises."""
     contestants = [names.OURS, names.SAFETENSORS, names.OFFICIAL, names.PLAIN_WRITE]
     explanation = "Ours writes like a template. New files each time, into the page cache."
-    table = _timed_table("save", "Saving float32", explanation, contestants)
+    table = timed_table("save", "Saving float32", explanation, contestants)
     target = None if runner.quick else Target("≤ 1.1× safetensors", 1.1)
     for model in _models(runner):
         say(f"save {model}")
         with runner.made(model) as folder:
             samples = runner.time_job("time_saving", folder=folder, contestants=contestants, quantize=None)
-        table.rows.append(_compared(str(model), samples, names.SAFETENSORS, target))
+        table.rows.append(compared(str(model), samples, names.SAFETENSORS, target))
     yield table
     yield _memory_of_saving(runner, contestants)
     yield _quantized_saving(runner)
 
 
 def _memory_of_saving(runner: Runner, contestants: Sequence[str]) -> Table:
-    table = _memory_table("save", "Memory while saving", "the tensors that are saved", contestants)
+    table = memory_table("save", "Memory while saving", "the tensors that are saved", contestants)
     for model in _models(runner)[-2:]:
         say(f"memory of save {model}")
         with runner.made(model) as folder:
-            peaks = [runner.job("memory_of_saving", folder=folder, contestant=name) for name in contestants]
-        table.rows.append(_peaks(runner, str(model), peaks))
+            found = [runner.job("memory_of_saving", folder=folder, contestant=name) for name in contestants]
+        table.rows.append(peaks(runner, str(model), found))
     return table
 
 
 def _quantized_saving(runner: Runner) -> Table:
     contestants = [names.OURS, names.OFFICIAL]
-    table = _timed_table("save", "Saving quantised", "For information: float32 tensors, quantised anew.", contestants)
+    table = timed_table("save", "Saving quantised", "For information: float32 tensors, quantised anew.", contestants)
     model = _models(runner)[0]
     with runner.made(model) as folder:
         for storage in _QUANTIZED:
             say(f"save {model} as {storage}")
             samples = runner.time_job("time_saving", folder=folder, contestants=contestants, quantize=storage)
-            table.rows.append(_compared(f"{model} {storage}", samples, names.OFFICIAL, None))
+            table.rows.append(compared(f"{model} {storage}", samples, names.OFFICIAL, None))
     return table
 
 
@@ -119,7 +115,7 @@ def limits(runner: Runner) -> Iterator[Table]:
     """What the machine can do at best."""
     nbytes = _models(runner)[-1].nbytes
     explanation = f"{size_text(nbytes)} each time, one thread (the sum takes all); medians."
-    table = Table("The machine's limits", _command("limits"), explanation, ["what", "time", "GB/s"])
+    table = Table("The machine's limits", command("limits"), explanation, ["what", "time", "GB/s"])
     say(f"limits {size_text(nbytes)}")
     samples = runner.time_job("time_limits", nbytes=nbytes, folder=str(runner.folder))
     for what, seconds in medians(samples).items():
@@ -130,7 +126,7 @@ def limits(runner: Runner) -> Iterator[Table]:
 def start(runner: Runner) -> Iterator[Table]:
     """The command line from cold: a new process each time."""
     explanation = f"A fresh process each time, files in the page cache; SAMPLE is `{_SAMPLE}`. Medians."
-    table = Table("Cold start", _command("start"), explanation, ["command", "time", "noise", *_VERDICT])
+    table = Table("Cold start", command("start"), explanation, ["command", "time", "noise", *VERDICT])
     say("start")
     made = runner.folder / "x.safetensors"
     inspect, convert = "tfjs-torch inspect SAMPLE", "tfjs-torch convert SAMPLE x.safetensors"
@@ -156,8 +152,8 @@ def growth(runner: Runner) -> Iterator[Table]:
         f"Beside them the machine's own growth ({names.MAPPED_VIEWS}, {names.PLAIN_WRITE}: page cache, write-back). "
         "Reached: ours since 100 MB ÷ the machine's since 100 MB, the larger of loading and saving."
     )
-    header = ["size", "load_file", names.MAPPED_VIEWS, "save_file", names.PLAIN_WRITE, *_VERDICT]
-    table = Table("Growth", _command("growth"), explanation, header)
+    header = ["size", "load_file", names.MAPPED_VIEWS, "save_file", names.PLAIN_WRITE, *VERDICT]
+    table = Table("Growth", command("growth"), explanation, header)
     sizes = (MB, 2 * MB) if runner.quick else (MB, 10 * MB, 100 * MB, GB, 4 * GB)
     costs = {nbytes: _costs(runner, Model(nbytes, 100)) for nbytes in sizes}
     for nbytes, cost in costs.items():
@@ -194,8 +190,8 @@ def _conversion(runner: Runner, model: Model) -> Table:
         "`tfjs-torch convert MODEL x.safetensors` beside `cp` of the weights. "
         "Peak: all resident memory (VmHWM), Python included."
     )
-    header = ["model", "time", "cp (ours ÷ theirs)", "peak", *_VERDICT]
-    table = Table("Converting a large model", _command("growth"), explanation, header)
+    header = ["model", "time", "cp (ours ÷ theirs)", "peak", *VERDICT]
+    table = Table("Converting a large model", command("growth"), explanation, header)
     say(f"convert {model}")
     made = runner.folder / "x.safetensors"
     with runner.made(model) as folder:
@@ -214,7 +210,9 @@ def _conversion(runner: Runner, model: Model) -> Table:
     return table
 
 
-GROUPS: Final[dict[str, Group]] = {group.__name__: group for group in (load, dequantize, save, limits, start, growth)}
+GROUPS: Final[dict[str, Group]] = {
+    group.__name__: group for group in (load, dequantize, save, models, limits, start, growth)
+}
 
 
 def _models(runner: Runner) -> Sequence[Model]:
@@ -224,39 +222,3 @@ def _models(runner: Runner) -> Sequence[Model]:
 def _quantized(runner: Runner, models: Sequence[Model]) -> list[Model]:
     storages = _QUANTIZED[:1] if runner.quick else _QUANTIZED
     return [Model(model.nbytes, model.tensors, storage) for model in models for storage in storages]
-
-
-def _command(group: str) -> str:
-    return f"scripts/bench --only {group}"
-
-
-def _timed_table(group: str, title: str, explanation: str, contestants: Sequence[str]) -> Table:
-    return Table(title, _command(group), f"{explanation} {_RATIOS}", ["model", *contestants, "noise", *_VERDICT])
-
-
-def _memory_table(group: str, title: str, not_counted: str, contestants: Sequence[str]) -> Table:
-    explanation = (
-        f"Peak resident memory beyond the imported packages and {not_counted} "
-        "(VmHWM; pages of mapped files count once they are touched), each in a process of its own."
-    )
-    return Table(title, _command(group), explanation, ["model", *contestants, *_VERDICT])
-
-
-def _compared(label: str, samples: Samples, peer: str, target: Target | None) -> list[str]:
-    """A row: our time, then the others'; the target is held against `peer`."""
-    times = medians(samples)
-    ours = times[names.OURS]
-    cells = [time_text(ours), *(beside(ours, seconds) for name, seconds in times.items() if name != names.OURS)]
-    ratio = ours / times[peer]
-    return [
-        label,
-        *cells,
-        f"{max(noise(samples[names.OURS]), noise(samples[peer])):.0%}",
-        *(target.verdict(ratio, ratio_text(ratio)) if target else NO_TARGET),
-    ]
-
-
-def _peaks(runner: Runner, label: str, peaks: Sequence[int]) -> list[str]:
-    """A row: our peak first; it is held against the target."""
-    verdict = NO_TARGET if runner.quick else Target("≤ 64 MB", 64 * MB).verdict(peaks[0], memory_text(peaks[0]))
-    return [label, *map(memory_text, peaks), *verdict]

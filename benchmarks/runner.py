@@ -45,6 +45,13 @@ class Runner:
             self.job("make_model", model=asdict(model), folder=folder, peers_too=peers_too)
             yield folder
 
+    @contextlib.contextmanager
+    def network(self, network: str | int) -> Iterator[str]:
+        """A folder with a layers-model: one of networks.NETWORKS, or so many bytes of weights."""
+        with tempfile.TemporaryDirectory(dir=self.folder) as folder:
+            self.job("make_network", network=network, folder=folder)
+            yield folder
+
     def job(self, name: str, **arguments: Any) -> Any:
         """What the worker's function `name` returns, run in a process of its own."""
         text = run([sys.executable, "-m", "benchmarks.worker", json.dumps({"job": name, **arguments})])

@@ -13,6 +13,7 @@ import os
 import runpy
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,58 @@ def memory_of_command(arguments: list[str]) -> int:
     return memory.peak()
 
 
+def make_network(network: str | int, folder: str) -> None:
+    from .forward import write
+    from .networks import NETWORKS, heavy
+
+    write(heavy(network) if isinstance(network, int) else NETWORKS[network](), Path(folder))
+
+
+def time_forward(network: str, batch: int, contestants: list[str], patience: dict[str, Any]) -> Samples:
+    from .forward import time_forward
+
+    return time_forward(network, batch, contestants, Patience(**patience))
+
+
+def time_training(network: str, batch: int, contestants: list[str], patience: dict[str, Any]) -> Samples:
+    from .forward import time_training
+
+    return time_training(network, batch, contestants, Patience(**patience))
+
+
+def first_prediction(folder: str) -> float:
+    """Seconds from model.json to the first output; torch is imported, nothing of ours is."""
+    import torch
+
+    x = torch.rand(1, 224, 224, 3)
+    torch.set_num_threads(2)
+    start = time.perf_counter()
+    from tfjs_torch import load_model
+
+    with torch.inference_mode():
+        load_model(folder)(x)
+    return time.perf_counter() - start
+
+
+def first_prediction_of_tfjs(folder: str) -> float:
+    from .tfjs import first_prediction
+
+    return first_prediction(Path(folder))
+
+
+def memory_of_load_model(folder: str, small: str) -> int:
+    """Bytes resident at the peak of load_model beyond those before it."""
+    from tfjs_torch import load_model
+
+    load_model(small)  # lazy imports are not the job's
+    memory.forget_peak()
+    before = memory.peak()
+    model = load_model(folder)
+    found = memory.peak() - before
+    del model  # alive until here
+    return found
+
+
 @contextlib.contextmanager
 def _small_model(storage: str) -> Iterator[Path]:
     """To do the job once before memory is counted: lazy imports are not the job's."""
@@ -103,6 +156,7 @@ JOBS = {
     job.__name__: job
     for job in (
         make_model, time_loading, memory_of_loading, time_saving, memory_of_saving, time_limits, memory_of_command,
+        make_network, time_forward, time_training, first_prediction, first_prediction_of_tfjs, memory_of_load_model,
     )
 }  # fmt: skip
 

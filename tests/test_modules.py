@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import json
 import pickle
 from pathlib import Path
 from typing import Any
@@ -28,14 +29,11 @@ SAMPLE = "samples/ml5-classifier"
 PICKED = [
     path for i, path in enumerate(ALL) if "keras" not in str(path) and (i % 10 == 0 or path.parent.name == "models")
 ]
-STATEFUL = "stateful"
 
 
 @pytest.fixture(params=PICKED, ids=layer_cases.name_of)
 def loaded(request: pytest.FixtureRequest) -> tuple[Any, list[torch.Tensor]]:
     case = layer_cases.load(request.param)
-    if STATEFUL in case.name:
-        pytest.skip("what it remembers makes two calls differ")
     return load_model(case.files), [torch.from_numpy(x) for x in case.calls[0][0]]
 
 
@@ -157,3 +155,50 @@ def test_weights_are_there_once(tmp_path: Path) -> None:
     buffer = io.BytesIO()
     torch.save(model.state_dict(), buffer)
     assert len(buffer.getvalue()) < 528 + 4096
+
+
+NAMES = ["forward", "train", "weight", "predict", "layers", "add", "type", "a.b.c", "block/conv", "0"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_layers_may_have_any_name(name: str, tmp_path: Path) -> None:
+    config = {"name": name, "units": 2, "batch_input_shape": [None, 3]}
+    document = {
+        "modelTopology": {
+            "class_name": "Sequential",
+            "config": {"layers": [{"class_name": "Dense", "config": config}]},
+        },
+        "weightsManifest": [
+            {
+                "paths": ["w.bin"],
+                "weights": [
+                    {"name": f"{name}/kernel", "shape": [3, 2], "dtype": "float32"},
+                    {"name": f"{name}/bias", "shape": [2], "dtype": "float32"},
+                ],
+            }
+        ],
+    }
+    files = {"model.json": json.dumps(document).encode(), "w.bin": np.arange(8, dtype="<f4").tobytes()}
+    model = load_model(files)
+    assert list(model.state_dict()) == [f"{name}.weight", f"{name}.bias"]
+    assert model(torch.ones(1, 3)).tolist() == [[12.0, 16.0]]
+    save_model(copy.deepcopy(model), tmp_path)
+    assert (tmp_path / "w.bin").read_bytes() == files["w.bin"]
+
+
+def test_a_model_from_a_folder_is_copied_and_pickled() -> None:
+    model, x = load_model(SAMPLE), torch.rand(2, 3)
+    assert same(copy.deepcopy(model)(x), model(x))
+    assert same(pickle.loads(pickle.dumps(model))(x), model(x))
+
+
+def test_the_input_is_left_alone_and_so_is_what_is_an_output_too() -> None:
+    """Activations overwrite what nobody else reads, and nothing else."""
+    case = next(path for path in ALL if path.stem == "conv2d_batch_normalization" or path.parent.name == "models")
+    loaded = layer_cases.load(case)
+    model = load_model(loaded.files)
+    inputs = [torch.from_numpy(x) for x in loaded.calls[0][0]]
+    before = [x.clone() for x in inputs]
+    with torch.no_grad():
+        model(*inputs)
+    assert all(torch.equal(x, y) for x, y in zip(inputs, before, strict=True))

@@ -25,6 +25,7 @@ class BatchNormalization(Layer):
 
     passes_mask = True
     takes_mask = True
+    fresh = True
     call_options = ("training",)
 
     def build(self) -> nn.Module:
@@ -85,9 +86,11 @@ class _AlongAxis(nn.modules.batchnorm._BatchNorm):
         unbiased: whether the moving variance of images and volumes is the unbiased one.
         masked: whether masked steps do not count in training.
         only_predicts: the option that keeps it from training.
+        may_overwrite: whether its input is nobody else's (see planning.overwriting).
     """
 
     frozen = False
+    may_overwrite = False
     unbiased = False
     masked = False
     only_predicts: str | None = None
@@ -98,6 +101,8 @@ class _AlongAxis(nn.modules.batchnorm._BatchNorm):
 
     def forward(self, input: Tensor, mask: Tensor | None = None, training: bool | None = None) -> Tensor:
         training = self.training if training is None else bool(training)
+        if self.may_overwrite and not training and self._has_no_witness(input):
+            return self._overwrite(input)
         moved = input if self.axis in (-1, input.dim() - 1) else input.movedim(self.axis, -1)
         rows = moved.reshape(-1, self.num_features)
         if not training or self.frozen:
@@ -107,6 +112,22 @@ class _AlongAxis(nn.modules.batchnorm._BatchNorm):
             made = self._train(rows, self.unbiased and input.dim() in (4, 5), counted)
         made = made.reshape(moved.shape)
         return made if moved is input else made.movedim(-1, self.axis)
+
+    def _has_no_witness(self, x: Tensor) -> bool:
+        """Neither autograd nor a compiler looks on, nor would the numbers be rounded on the way (autocast)."""
+        return not torch.is_grad_enabled() and x.dtype == self._mean.dtype and not torch.compiler.is_compiling()
+
+    def _overwrite(self, x: Tensor) -> Tensor:
+        """In prediction, one multiplication and addition in place: new memory costs more than both."""
+        assert self.running_var is not None
+        scale = torch.rsqrt(self.running_var + self.eps)
+        scale = scale if self.weight is None else scale * self.weight
+        shift = -self._mean * scale
+        shift = shift if self.bias is None else shift + self.bias
+        if self.axis not in (-1, x.dim() - 1):
+            shape = [-1 if i == self.axis % x.dim() else 1 for i in range(x.dim())]
+            scale, shift = scale.view(shape), shift.view(shape)
+        return torch.addcmul(shift, x, scale, out=x)
 
     def _train(self, rows: Tensor, unbiased: bool, mask: Tensor | None) -> Tensor:
         if self.only_predicts:

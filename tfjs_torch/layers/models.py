@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Final
+
 from torch import nn
 
 from ..wiring import Wiring
@@ -25,13 +28,14 @@ class ModelLayer(Layer):
         self.context = self.context._replace(outer=(*self.context.outer, wiring.name))
         behaviour: dict[str, Behaviour] = {}
         masked, id_layers, fresh = False, set(), set()
+        paths = module_paths([node.name for node in wiring.nodes])
         for node in wiring.nodes:
             if node.class_name == "InputLayer":
                 continue
-            layer, module = self.child(node, node.name)
+            layer, module = self.child(node, paths[node.name])
             if node.config.get("trainable") is False:
                 module.requires_grad_(False)
-            network.add_layer(node.name, module)
+            network.add_layer(node.name, paths[node.name], module)
             masks = MAKES if layer.makes_mask else PASSES if layer.passes() else STOPS
             behaviour[node.name] = Behaviour(
                 masks, layer.takes_mask, layer.takes_all_masks, layer.arguments, layer.call_options,
@@ -44,6 +48,26 @@ class ModelLayer(Layer):
                 fresh.add(node.name)
         network.set_plan(behaviour, masked, id_layers, fresh)
         return network
+
+
+# Attributes of a LayersModel that are no methods: a module of that name would take their place.
+_TAKEN: Final = ("artifacts", "layer_weights", "makes_masks", "training")
+
+
+def module_paths(names: Sequence[str]) -> dict[str, str]:
+    """Where each layer's module stands: under its own name, whose dots lead to modules inside of modules.
+
+    Where that would lead into another layer, or nowhere, the dots become underscores.
+    """
+    paths: dict[str, str] = {}
+    for name in names:
+        parts = name.split(".")
+        inside = any(".".join(parts[:i]) in names for i in range(1, len(parts)))
+        path = name if all(parts) and not inside else name.replace(".", "_")
+        while path in _TAKEN or (path != name and path in names) or path in paths.values():
+            path += "_"
+        paths[name] = path
+    return paths
 
 
 @register("InputLayer", becomes="an input of the model")

@@ -25,11 +25,15 @@ class LayersModel(nn.Module):
     def __init__(self, wiring: Wiring, keras: bool) -> None:
         super().__init__()
         self.artifacts: Any = None
+        self._paths: dict[str, list[str]] = {}  # of the layers whose module does not stand under their plain name
         self.layer_weights: tuple[Weight, ...] = ()
         self._wiring = wiring
         self._keras = keras
         self._steps: tuple[Step, ...] = ()
         self._outputs: tuple[int, ...] = ()
+        # tf.js takes a model that a Sequential begins with apart, and its masks stay.
+        first = wiring.nodes[0]
+        self._merged = first.name if wiring.class_name == "Sequential" and first.model else None
         self._chain: tuple[str, ...] | None = None
         self._expected: tuple[tuple[int | None, ...] | None, ...] | None = None
         self._id_inputs: frozenset[str] = frozenset()
@@ -59,21 +63,26 @@ class LayersModel(nn.Module):
         """The layers' names, in the order of the file."""
         return [node.name for node in self._wiring.nodes]
 
-    def add_layer(self, name: str, module: nn.Module) -> None:
-        """Put a layer's module under its name, whatever characters that has."""
-        parent: nn.Module = self
-        *scopes, leaf = [part or "_" for part in name.split(".")]
+    def add_layer(self, name: str, path: str, module: nn.Module) -> None:
+        """Put a layer's module at its path, which may be the name of a method of torch's modules."""
+        parent: Any = self
+        *scopes, leaf = path.split(".")
         for scope in scopes:
             if scope not in parent._modules:
                 parent._modules[scope] = nn.Module()  # not add_module: a layer may be called "forward"
-            parent = parent._modules[scope]  # type: ignore[assignment]
+            parent = parent._modules[scope]
         parent._modules[leaf] = module
+        if path != name or scopes:
+            self._paths[name] = path.split(".")
 
     def get_layer(self, name: str) -> nn.Module:
         """The module of a layer."""
+        path = self._paths.get(name)
+        if path is None:
+            return self._modules[name]  # type: ignore[return-value]
         module: Any = self
-        for part in name.split("."):
-            module = module._modules[part or "_"]
+        for part in path:
+            module = module._modules[part]
         return module  # type: ignore[no-any-return]
 
     def set_plan(self, behaviour: dict[str, Behaviour], masked: bool, id_layers: set[str], fresh: set[str]) -> None:
@@ -101,7 +110,7 @@ class LayersModel(nn.Module):
             step.inputs == (i,)
             and step.outputs == 1
             and not (step.options or step.named or step.given_masks)
-            and "." not in step.layer
+            and step.layer not in self._paths
             for i, step in enumerate(self._steps)
         )
         self.makes_masks = masked or any(step.given_masks or step.runs > 1 for step in self._steps)
@@ -189,9 +198,9 @@ class LayersModel(nn.Module):
         """With masks: (outputs, their masks). `masks` is a list in Keras' semantics, a Leak or None in tf.js'."""
         if self._keras:
             return self._run_as_keras(inputs, masks or [None] * len(inputs))
-        return self._run_as_tfjs(inputs, masks)
+        return self._run_as_tfjs(inputs, masks)[:2]
 
-    def _run_as_tfjs(self, inputs: Sequence[Tensor], leak: Leak | None) -> tuple[Any, list[Tensor | None]]:
+    def _run_as_tfjs(self, inputs: Sequence[Tensor], leak: Leak | None) -> tuple[Any, list[Tensor | None], Leak | None]:
         values: list[Any] = list(inputs)
         masks: list[Tensor | None] = [None] * len(inputs)
         late: dict[int, Tensor] = {}  # what the last run of a layer made: the model gives this, layers took the first
@@ -202,10 +211,13 @@ class LayersModel(nn.Module):
                 leak = Leak() if leak is None else leak
                 leak.mask = given[0]
             module = self.get_layer(step.layer)
+            if isinstance(module, LayersModel) and step.layer == self._merged:
+                made, after, leak = module._run_as_tfjs(args, leak)
+                self._append(step, made, after, values, masks)
+                continue
             if isinstance(module, LayersModel):
-                made, _ = (
-                    module.run_masked(args, leak) if module.makes_masks or leak is not None else (module(*args), None)
-                )
+                masked = module.makes_masks or leak is not None
+                made = module.run_masked(args, leak)[0] if masked else module(*args)
             else:
                 keywords = step.keywords(values)
                 if step.takes_all_masks:
@@ -216,7 +228,8 @@ class LayersModel(nn.Module):
                 for _ in range(step.runs - 1):
                     late.update(enumerate(module(*args, **keywords), step.output))
             self._append(step, made, self._mask_after(step, module, args, given), values, masks)
-        return self._result([late.get(i, value) for i, value in enumerate(values)]), []
+        result = self._result([late.get(i, value) for i, value in enumerate(values)])
+        return result, [masks[i] for i in self._outputs], leak
 
     def _run_as_keras(
         self, inputs: Sequence[Tensor], given_masks: Sequence[Tensor | None]

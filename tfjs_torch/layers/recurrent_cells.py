@@ -6,14 +6,14 @@ The formulas: tfjs-layers/src/layers/recurrent.ts, keras/layers/rnn.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, NamedTuple, TypeAlias
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .functions import Function, hard_sigmoid, log_softmax, softmax
+from .functions import Function, hard_sigmoid, linear, log_softmax, softmax
 
 States: TypeAlias = "tuple[Tensor, ...]"
 Scanned: TypeAlias = "tuple[Tensor, States]"  # [batch, time, units], and the last states
@@ -104,16 +104,23 @@ def run_cell(
         out, last = run_stock(mode, x, tuple(state.unsqueeze(0) for state in states), given, cell.bias, False)
         return out, tuple(state.squeeze(0) for state in last)
     cell, weights = _arranged(cell, weights)
-    projected = _projected(cell, x, weights)
-    if drop is None and mask is None and _may_overwrite(cell, projected, weights):
-        loop = _lstm_in_place if cell.kind == "LSTM" else _gru_in_place
-        return loop(cell, projected, states, weights)
-    return _loop(cell, projected, states, weights, mask, drop)
+    if drop is None and mask is None and _may_overwrite(cell, x, states, weights):
+        return _overwriting(cell, x, states, weights)
+    return _loop(cell, x, states, weights, mask, drop)
 
 
 def one(x: Tensor) -> Tensor:
     """A hard sigmoid whose slope and offset are in the weights already."""
     return x.clamp(0, 1)
+
+
+_OVER: Final[Mapping[Function, Function]] = {  # functions that can overwrite what they are given
+    one: lambda x: x.clamp_(0, 1),
+    linear: linear,
+    torch.relu: torch.relu_,
+    torch.sigmoid: torch.sigmoid_,
+    torch.tanh: torch.tanh_,
+}
 
 
 def _arranged(cell: Cell, weights: Weights) -> tuple[Cell, Weights]:
@@ -137,79 +144,80 @@ def _arranged(cell: Cell, weights: Weights) -> tuple[Cell, Weights]:
     return cell._replace(gate=gate), Weights(arranged(weights.ih), arranged(weights.hh), bias_ih, bias_hh)
 
 
-def _projected(cell: Cell, x: Tensor, weights: Weights) -> Tensor:
-    """What the inputs add to each step, biases included: [time, batch, gates * units]."""
-    bias = weights.bias_ih
-    if weights.bias_hh is not None and not (cell.kind == "GRU" and cell.two_biases):
-        bias = weights.bias_hh if bias is None else bias + weights.bias_hh
-    return F.linear(x.transpose(0, 1), weights.ih, bias)
+def _bias_of_inputs(cell: Cell, weights: Weights) -> Tensor | None:
+    """What does not depend on the state, of both biases."""
+    if weights.bias_hh is None or (cell.kind == "GRU" and cell.two_biases):
+        return weights.bias_ih
+    return weights.bias_hh if weights.bias_ih is None else weights.bias_ih + weights.bias_hh
 
 
-def _may_overwrite(cell: Cell, projected: Tensor, weights: Weights) -> bool:
-    """Whether nobody looks at the values in between: no gradients, no tracing, no autocast."""
-    usual = cell.activation is torch.tanh and cell.kind != "SimpleRNN" and not (cell.kind == "GRU" and cell.two_biases)
-    if not usual or cell.gate not in (one, torch.sigmoid) or torch.compiler.is_compiling():
+def _may_overwrite(cell: Cell, x: Tensor, states: States, weights: Weights) -> bool:
+    """Whether the functions can, and nobody looks at the values in between: no gradients, no tracing, no autocast."""
+    known = cell.activation in _OVER and cell.gate in _OVER and not (cell.kind == "GRU" and cell.two_biases)
+    if not known or torch.compiler.is_compiling() or torch.jit.is_tracing():
         return False
-    needed = torch.is_grad_enabled() and (projected.requires_grad or weights.hh.requires_grad)
-    return not needed and not torch.is_autocast_enabled(projected.device.type)
+    given = (x, *states, *(tensor for tensor in weights if tensor is not None))
+    needed = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in given)
+    return not needed and not torch.is_autocast_enabled(x.device.type)
 
 
-def _lstm_in_place(cell: Cell, projected: Tensor, states: States, weights: Weights) -> Scanned:
-    h, c = states[0], states[1].clone()
-    units, turned = cell.units, weights.hh.t()
-    out = projected.new_empty(*projected.shape[:2], units)
-    z, squashed = torch.empty_like(projected[0]), torch.empty_like(c)
-    if len(c) == 1 and len(projected) > units // 4:
-        turned = turned.contiguous()  # a matrix times one vector is faster so; over some steps that pays for the copy
-    gates, (i, f, o, g) = z[:, : 3 * units], z.chunk(4, 1)
-    sigmoid, several = cell.gate is torch.sigmoid, len(c) > 1
-    for given, h_next in zip(projected.unbind(), out.unbind(), strict=True):
-        torch.addmm(given, h, turned, out=z)
-        if sigmoid:
-            gates.sigmoid_()
-        else:
-            gates.clamp_(0, 1)
-        inner = squashed.copy_(g) if several else g  # tanh is slow on rows that are apart
-        c.mul_(f).addcmul_(i, inner.tanh_())
-        torch.tanh(c, out=squashed)
-        torch.mul(o, squashed, out=h_next)
-        h = h_next
-    return out.transpose(0, 1), (h, c)
+def _overwriting(cell: Cell, x: Tensor, states: States, weights: Weights) -> Scanned:
+    """All steps in the same memory. Units come first, then the batch: each gate is one piece, whatever the batch."""
+    (batch, steps, features), hh, bias = x.shape, weights.hh, _bias_of_inputs(cell, weights)
+    summand = x.new_zeros(1, 1) if bias is None else bias.unsqueeze(1)
+    given = torch.addmm(summand, weights.ih, x.permute(2, 1, 0).reshape(features, -1))
+    given = given.view(-1, steps, batch).transpose(0, 1)
+    if batch == 1 and steps > cell.units // 4:
+        hh = hh.t().contiguous().t()  # a matrix times one vector is faster so; over some steps that pays for the copy
+    out = given.new_empty(steps, cell.units, batch)
+    before = tuple(state.t().clone(memory_format=torch.contiguous_format) for state in states)
+    last = {"SimpleRNN": _simple_over, "GRU": _gru_over, "LSTM": _lstm_over}[cell.kind](cell, given, hh, out, before)
+    return out.permute(2, 0, 1), tuple(state.t() for state in last)
 
 
-def _gru_in_place(cell: Cell, projected: Tensor, states: States, weights: Weights) -> Scanned:
-    h, units = states[0], cell.units
-    gates_turned, inner_turned = weights.hh[: 2 * units].t(), weights.hh[2 * units :].t()
-    out = projected.new_empty(*projected.shape[:2], units)
-    gates, n, kept = projected.new_empty(len(h), 2 * units), torch.empty_like(h), torch.empty_like(h)
-    r, z = gates.chunk(2, 1)
-    sigmoid = cell.gate is torch.sigmoid
-    for_gates, for_inner = projected[..., : 2 * units].unbind(), projected[..., 2 * units :].unbind()
-    for given, given_inner, h_next in zip(for_gates, for_inner, out.unbind(), strict=True):
-        torch.addmm(given, h, gates_turned, out=gates)
-        if sigmoid:
-            gates.sigmoid_()
-        else:
-            gates.clamp_(0, 1)
+def _simple_over(cell: Cell, given: Tensor, hh: Tensor, out: Tensor, states: States) -> States:
+    (h,), activation = states, _OVER[cell.activation]
+    for x, h_next in zip(given.unbind(), out.unbind(), strict=True):
+        h = activation(torch.addmm(x, hh, h, out=h_next))
+    return (h,)
+
+
+def _lstm_over(cell: Cell, given: Tensor, hh: Tensor, out: Tensor, states: States) -> States:
+    h, gate, activation = states[0], _OVER[cell.gate], _OVER[cell.activation]
+    i, f, o, g, c, shown = memory = given.new_empty(6, *h.shape)  # one piece: lying anywhere, they get in each other's way
+    gates, total = memory[:3], memory[:4].flatten(0, 1)
+    c.copy_(states[1])
+    for x, h_next in zip(given.unbind(), out.unbind(), strict=True):
+        torch.addmm(x, hh, h, out=total)
+        gate(gates)
+        c.mul_(f).addcmul_(i, activation(g))
+        h = torch.mul(o, activation(shown.copy_(c)), out=h_next)
+    return h, c
+
+
+def _gru_over(cell: Cell, given: Tensor, hh: Tensor, out: Tensor, states: States) -> States:
+    (h,), gate, activation, split = states, _OVER[cell.gate], _OVER[cell.activation], 2 * cell.units
+    gates, n, kept = torch.empty_like(given[0, :split]), torch.empty_like(h), torch.empty_like(h)
+    (r, z), of_gates, of_inner = gates.chunk(2), hh[:split], hh[split:]
+    for x, x_inner, h_next in zip(given[:, :split].unbind(), given[:, split:].unbind(), out.unbind(), strict=True):
+        gate(torch.addmm(x, of_gates, h, out=gates))
         torch.mul(r, h, out=kept)
-        torch.addmm(given_inner, kept, inner_turned, out=n)
-        torch.lerp(n.tanh_(), h, z, out=h_next)
-        h = h_next
-    return out.transpose(0, 1), (h,)
+        activation(torch.addmm(x_inner, of_inner, kept, out=n))
+        h = torch.lerp(n, h, z, out=h_next)
+    return (h,)
 
 
 Step: TypeAlias = "Callable[[Tensor, States], States]"
 
 
-def _loop(
-    cell: Cell, projected: Tensor, states: States, weights: Weights, mask: Tensor | None, drop: Tensor | None
-) -> Scanned:
+def _loop(cell: Cell, x: Tensor, states: States, weights: Weights, mask: Tensor | None, drop: Tensor | None) -> Scanned:
     step = {"SimpleRNN": _simple_step, "GRU": _gru_step, "LSTM": _lstm_step}[cell.kind](cell, weights)
+    projected = F.linear(x.transpose(0, 1), weights.ih, _bias_of_inputs(cell, weights))
     given: Iterable[Tensor | None] = [None] * len(projected) if mask is None else mask.unsqueeze(2).unbind(1)
     outputs = []
-    for x, here in zip(projected.unbind(), given, strict=True):
+    for summand, here in zip(projected.unbind(), given, strict=True):
         before = states
-        states = step(x, before if drop is None else (before[0] * drop, *before[1:]))
+        states = step(summand, before if drop is None else (before[0] * drop, *before[1:]))
         if here is not None:
             states = tuple(torch.where(here, new, old) for new, old in zip(states, before, strict=True))
         outputs.append(states[0])
