@@ -32,7 +32,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser("scripts/bench", description="Ratios against peers, measured in one run.")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that everything runs")
     parser.add_argument("--only", metavar="NAME", action="append", choices=GROUPS, help=f"one of {', '.join(GROUPS)}")
-    parser.add_argument("--write", action="store_true", help="put the tables of a full run into README.md")
+    parser.add_argument("--write", action="store_true", help="put the tables of a full run into BENCHMARKS.md")
     options = parser.parse_args()
     if options.write and (options.quick or options.only):
         parser.error("--write wants a full run: without --quick and --only")
@@ -56,8 +56,8 @@ def _measured(groups: list[str], runner: Runner) -> tuple[list[Table], int]:
 
 def _write(tables: list[Table]) -> None:
     text = "\n\n".join([f"Measured on {machine()}", *map(str, tables)])
-    if not put_into(ROOT / "README.md", text):
-        print(f"README.md has no {BEGIN} ... {END}; nothing was written", file=sys.stderr)
+    if not put_into(ROOT / "BENCHMARKS.md", text):
+        print(f"BENCHMARKS.md has no {BEGIN} ... {END}; nothing was written", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Measurements as Markdown tables that are readable on a terminal, too, and their place in the README."""
+"""Measurements as Markdown tables that are readable on a terminal, too, and their place in BENCHMARKS.md."""
 
 from __future__ import annotations
 

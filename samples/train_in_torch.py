@@ -13,7 +13,9 @@ from torch import Tensor, nn
 from tfjs_torch import export_model, load_model, verify
 
 # Where this repository has tf.js; elsewhere it is found in a node_modules of the current folder.
-os.environ.setdefault("TFJS_TORCH_NODE_MODULES", str(Path(__file__).resolve().parents[1] / "tests/js/node_modules"))
+NODE_MODULES = Path(__file__).resolve().parents[1] / "tests/js/node_modules"
+if NODE_MODULES.is_dir():
+    os.environ.setdefault("TFJS_TORCH_NODE_MODULES", str(NODE_MODULES))
 
 SIDE = 28
 SHAPES = ("disc", "ring", "square", "cross")

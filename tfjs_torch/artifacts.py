@@ -211,7 +211,9 @@ def _open(source: Any) -> tuple[SourceFiles, str | None]:
     try:
         path = Path(source)
     except TypeError:
-        raise FilesError("source", f"a path, bytes or {{name: bytes}} expected, found {source!r:.60}") from None
+        raise FilesError(
+            "source", f"a path, bytes or {{name: bytes}} expected, found {type(source).__name__}"
+        ) from None
     if is_dir(path) and source not in ("", b""):
         return FolderFiles(path), None
     if not is_file(path):

@@ -89,11 +89,11 @@ def _topology(manifest: Manifest, where: str) -> Any:
     topology = document.get("modelTopology") if isinstance(document, dict) else None
     if topology is None:
         raise MismatchError(
-            where, "a model.json with layers (modelTopology) expected, found weights only; "
-            "names and layouts of torch come from the layers, and nothing is guessed",
+            where, "a model.json with layers (modelTopology) expected, found weights only. The layers say what weights "
+            "mean, and nothing is guessed; load_file(path) reads the weights as they are",
         )  # fmt: skip
     if isinstance(topology, dict) and "node" in topology and "class_name" not in topology:
-        raise UnsupportedError(where, "a layers-model expected, found a graph-model; its weights alone can be read")
+        raise UnsupportedError(where, "a layers-model expected, found a graph-model; load_file(path) reads its weights")
     return topology
 
 

@@ -38,7 +38,8 @@ def load_model(source: Source, *, device: torch.device | str | None = None, sema
         torch's own modules. Layers with trainable=false come with requires_grad False.
 
     Raises:
-        TopologyError: the JSON is no layers-model. MismatchError: layers and weights do not fit.
+        TopologyError: the layers break the format.
+        MismatchError: layers and weights do not fit each other, or there are weights only.
         UnsupportedError: a graph-model, a class of layers or an option that is not known here.
         And what read_artifacts and load_file raise.
 
@@ -56,7 +57,8 @@ def load_model(source: Source, *, device: torch.device | str | None = None, sema
     artifacts = read_artifacts(source)
     model, weights, quirks = assemble(artifacts.manifest, semantics, artifacts.where)
     for quirk in quirks:
-        warn(f"{artifacts.where}: {quirk}")
+        other = '; load_model(..., semantics="keras") computes what Keras does' if semantics == "tfjs" else ""
+        warn(f"{artifacts.where}: {quirk}{other}")
     state = _parameters(artifacts, weights, within_constraints=semantics == "tfjs")
     frozen = [name for name, parameter in model.named_parameters() if not parameter.requires_grad]
     model.load_state_dict(state, strict=True, assign=True)

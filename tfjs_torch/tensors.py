@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
@@ -195,8 +195,15 @@ def _match_names(expected: Sequence[str], tensors: Mapping[str, Any]) -> None:
         raise MismatchError(
             "state_dict",
             f"the {len(expected)} tensors of the manifest expected. {' '.join(said)} "
-            "Give the model that the state_dict came from",
+            + ('Keys of torch\'s modules need layout="torch"' if _of_torch(unexpected) else _OTHER_MODEL),
         )
+
+
+_OTHER_MODEL: Final = "Give the model that the state_dict came from"
+
+
+def _of_torch(keys: Sequence[str]) -> bool:
+    return any(key.endswith((".weight", ".bias", ".weight_ih_l0")) for key in keys)
 
 
 def _quoted(keys: Sequence[str]) -> str:

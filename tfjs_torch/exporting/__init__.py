@@ -11,6 +11,7 @@ from torch import nn
 
 from ..artifacts import Artifacts
 from ..errors import MismatchError
+from ..layers.network import LayersModel
 from .checking import check
 from .graph import Shape
 from .tracing import trace
@@ -61,9 +62,19 @@ def export_model(
     """
     if not isinstance(module, nn.Module):
         raise MismatchError("module", f"a torch.nn.Module expected, found {type(module).__name__}")
+    if any(isinstance(part, LayersModel) for part in module.modules()):
+        said = "layers of torch expected, found a model from load_model; save_model writes it back"
+        raise MismatchError(type(module).__name__, said)
     if any(parameter.dtype in (torch.float16, torch.bfloat16) for parameter in module.parameters()):
         module = copy.deepcopy(module).float()  # what tf.js will compute in, and no number changes
-    traced = trace(module, _shapes(input_shape), {str(path): name for path, name in (names or {}).items()})
+    shapes = _shapes(input_shape)
+    try:
+        traced = trace(module, shapes, {str(path): name for path, name in (names or {}).items()})
+    except MismatchError as error:
+        if error.where == "names":
+            raise
+        said = "what the module takes expected, without the batch and with the channels first, as torch has it"
+        raise MismatchError("input_shape", f"{said}; found {input_shape}: {error}") from error
     artifacts = write(name_of(type(module).__name__), traced.inputs, [value.symbol for value in traced.outputs])
     check(module, traced, artifacts)
     return artifacts

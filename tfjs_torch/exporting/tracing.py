@@ -72,7 +72,7 @@ def trace(module: nn.Module, shapes: Sequence[Shape], names: dict[str, str]) -> 
             wanted = {*paths, *(str(node.target) for node in traced.nodes if node.op == "placeholder")}
             unknown = [path for path in names if path not in wanted]
             if unknown:
-                listed = ", ".join(sorted(wanted)[:20])
+                listed = ", ".join(sorted(wanted - {""})[:20])
                 raise MismatchError("names", f"paths of submodules expected, found {unknown}; there are {listed}")
             return _Run(module, traced, shapes, Graph(names, paths)).run()
     finally:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ..errors import UnsupportedError
 from ..layout import Counter
+from .functions import looked_on
 from .registry import Layer, Weight, register
 
 _EPSILON: Final = 1e-7  # Keras' own, against divisions by 0
@@ -115,7 +116,7 @@ class _AlongAxis(nn.modules.batchnorm._BatchNorm):
 
     def _has_no_witness(self, x: Tensor) -> bool:
         """Neither autograd nor a compiler looks on, nor would the numbers be rounded on the way (autocast)."""
-        return not torch.is_grad_enabled() and x.dtype == self._mean.dtype and not torch.compiler.is_compiling()
+        return not torch.is_grad_enabled() and x.dtype == self._mean.dtype and not looked_on()
 
     def _overwrite(self, x: Tensor) -> Tensor:
         """In prediction, one multiplication and addition in place: new memory costs more than both."""

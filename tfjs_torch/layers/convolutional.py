@@ -124,26 +124,31 @@ class SeparableConv(_Depthwise):
         module = CONVOLUTIONS[rank]
         after = Window(one, one, one, first=window.first)
         depthwise = module(channels, channels * times, window, False, linear, channels)
-        if window.first and bias and not self.keras:
-            self.config.quirk("tf.js adds the bias of a channels_first SeparableConv2D along the rows")
+        if window.first and rank == 2 and not self.keras:
+            if bias:
+                self.config.quirk("tf.js adds the bias of a channels_first SeparableConv2D along the rows")
             pointwise = module(channels * times, filters, after._replace(first=False), bias, self.function())
             return SeparableAsTfjs(depthwise, pointwise)
         return Separable(depthwise, module(channels * times, filters, after, bias, self.function()))
 
 
 class SeparableAsTfjs(Separable):
-    """channels_first: the bias meets the rows, since the channels have not been moved back yet."""
+    """channels_first: the channels are moved back last, so that the bias meets the rows."""
 
     def forward(self, input: Tensor) -> Tensor:
         pointwise: Any = self.pointwise
         x = self.depthwise(input)
-        rows, filters = x.shape[2], pointwise.out_channels
+        y = F.conv2d(x, pointwise.weight)
+        if pointwise.bias is not None:
+            y = self._biased(y, pointwise.bias)
+        return pointwise.activation(y.movedim(1, -1)).movedim(-1, 1)  # type: ignore[no-any-return]
+
+    def _biased(self, y: Tensor, bias: Tensor) -> Tensor:
+        rows, filters = y.shape[2], len(bias)
         if rows != filters:
-            raise MismatchError(
-                "SeparableConv2D", f"as many rows as filters ({filters}) expected by tf.js, found {rows}"
-            )
-        y = F.conv2d(x, pointwise.weight) + pointwise.bias.view(-1, 1)
-        return pointwise.activation(y)  # type: ignore[no-any-return]
+            said = f"as many rows as filters ({filters}) expected by tf.js, found {rows}"
+            raise MismatchError("SeparableConv2D", said)
+        return y + bias.view(-1, 1)
 
 
 @register("LocallyConnected1D", "LocallyConnected2D", becomes="a matrix product a window")

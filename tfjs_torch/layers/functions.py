@@ -101,6 +101,12 @@ KERAS_FUNCTIONS: Final[Mapping[str, Function]] = {
 }
 
 
+def looked_on() -> bool:
+    """Whether a compiler, a tracer or a transform of torch.func follows each operation: then nothing is overwritten."""
+    functorch = torch._C._are_functorch_transforms_active()
+    return functorch or torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None
+
+
 def function_of(config: Config, key: str = "activation", default: str = "linear", keras_version: int = 2) -> Function:
     """The function that the option `key` names. Missing: `default`; null: linear.
 

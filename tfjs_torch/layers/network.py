@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ..errors import MismatchError, TopologyError
 from ..wiring import Wiring
+from .geometry import channels_last
 from .planning import MAKES, PASSES, Behaviour, Step, lay_out, overwriting
 from .prediction import predict
 from .registry import Weight
@@ -57,6 +58,10 @@ class LayersModel(nn.Module):
     def takes_ids(self) -> list[bool]:
         """For each input, whether all layers that take it want integers as they are (an Embedding)."""
         return [entry.name in self._id_inputs for entry in self._wiring.inputs]
+
+    def takes_any_length(self, index: int) -> bool:
+        """Whether the file's shape of an input says nothing (see Layer.any_length)."""
+        return self._wiring.inputs[index].name in self._any_length
 
     @property
     def layers(self) -> list[str]:
@@ -144,6 +149,9 @@ class LayersModel(nn.Module):
             names = ", ".join(self.input_names)
             raise MismatchError("model", f"{len(expected)} inputs expected ({names}), found {len(inputs)}")
         for index, (x, shape) in enumerate(zip(inputs, expected, strict=True)):
+            if not isinstance(x, Tensor):
+                said = f"a tensor of torch expected, found {type(x).__name__}; model.predict takes arrays and lists"
+                raise MismatchError(f"input {self.input_names[index]!r}", said)
             found = x.shape[1:]
             if shape is None or found == shape:
                 continue
@@ -155,7 +163,13 @@ class LayersModel(nn.Module):
         entry = self._wiring.inputs[index]
         shape = (None, *(entry.shape or (None,))[1:])
         wanted = ", ".join("any" if size is None else str(size) for size in shape)
-        return MismatchError(f"input {entry.name!r}", f"the shape [{wanted}] expected, found {list(x.shape)}")
+        hint = ""
+        if x.dim() == len(shape) - 1:
+            hint = "; a single sample needs a batch axis in front: x[None]"
+        elif x.dim() == len(shape) > 2 and x.shape[1] == shape[-1] and None not in shape[1:]:
+            axes = ", ".join(map(str, channels_last(x.dim() - 2)))
+            hint = f"; channels come last here: x.permute({axes}), in numpy x.transpose({axes})"
+        return MismatchError(f"input {entry.name!r}", f"the shape [{wanted}] expected, found {list(x.shape)}{hint}")
 
     def predict(self, x: Any, batch_size: int = 32) -> Any:
         """Outputs as numpy, in evaluation mode, without gradients, `batch_size` samples at a time.

@@ -17,6 +17,9 @@ def predict(model: Any, x: Any, batch_size: int) -> Any:
     if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
         raise MismatchError("batch_size", f"a positive integer expected, found {batch_size!r}")
     arrays = given_inputs(model, x)
+    for index, (array, shape) in enumerate(zip(arrays, model.input_shapes, strict=True)):
+        if shape is not None and array.dim() != len(shape) and not model.takes_any_length(index):
+            raise model.unfit_input(index, array)
     samples = {len(array) for array in arrays}
     device, dtype = _home(model)
     training = [module for module in model.modules() if module.training]

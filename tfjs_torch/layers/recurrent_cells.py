@@ -12,8 +12,9 @@ from typing import Final, NamedTuple, TypeAlias
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd import forward_ad
 
-from .functions import Function, hard_sigmoid, linear, log_softmax, softmax
+from .functions import Function, hard_sigmoid, linear, log_softmax, looked_on, softmax
 
 States: TypeAlias = "tuple[Tensor, ...]"
 Scanned: TypeAlias = "tuple[Tensor, States]"  # [batch, time, units], and the last states
@@ -68,6 +69,8 @@ def stock(cell: Cell) -> str | None:
     return cell.kind if usual and (cell.kind == "LSTM" or cell.two_biases) else None
 
 
+# torch.compile leaves nn.LSTM and its like out, too: its backends cannot follow the kernels.
+@torch.compiler.disable  # type: ignore[untyped-decorator]
 def run_stock(mode: str, x: Tensor, states: States, weights: list[Tensor], bias: bool, both: bool) -> Scanned:
     """torch's kernel over [batch, time, features]; states are [directions, batch, units]."""
     train = torch.is_grad_enabled()  # what backward needs is kept even in evaluation
@@ -152,9 +155,10 @@ def _bias_of_inputs(cell: Cell, weights: Weights) -> Tensor | None:
 
 
 def _may_overwrite(cell: Cell, x: Tensor, states: States, weights: Weights) -> bool:
-    """Whether the functions can, and nobody looks at the values in between: no gradients, no tracing, no autocast."""
+    """Whether the functions can, and nobody looks at the values in between: no gradients of either
+    mode, no tracing, no autocast."""
     known = cell.activation in _OVER and cell.gate in _OVER and not (cell.kind == "GRU" and cell.two_biases)
-    if not known or torch.compiler.is_compiling() or torch.jit.is_tracing():
+    if not known or looked_on() or forward_ad._current_level >= 0:
         return False
     given = (x, *states, *(tensor for tensor in weights if tensor is not None))
     needed = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in given)
@@ -163,48 +167,54 @@ def _may_overwrite(cell: Cell, x: Tensor, states: States, weights: Weights) -> b
 
 def _overwriting(cell: Cell, x: Tensor, states: States, weights: Weights) -> Scanned:
     """All steps in the same memory. Units come first, then the batch: each gate is one piece, whatever the batch."""
-    (batch, steps, features), hh, bias = x.shape, weights.hh, _bias_of_inputs(cell, weights)
-    summand = x.new_zeros(1, 1) if bias is None else bias.unsqueeze(1)
-    given = torch.addmm(summand, weights.ih, x.permute(2, 1, 0).reshape(features, -1))
-    given = given.view(-1, steps, batch).transpose(0, 1)
-    if batch == 1 and steps > cell.units // 4:
+    hh, units = weights.hh, cell.units
+    given = _summands(x, weights.ih, _bias_of_inputs(cell, weights))
+    if len(x) == 1 and len(given) > units // 4:
         hh = hh.t().contiguous().t()  # a matrix times one vector is faster so; over some steps that pays for the copy
-    out = given.new_empty(steps, cell.units, batch)
-    before = tuple(state.t().clone(memory_format=torch.contiguous_format) for state in states)
-    last = {"SimpleRNN": _simple_over, "GRU": _gru_over, "LSTM": _lstm_over}[cell.kind](cell, given, hh, out, before)
-    return out.permute(2, 0, 1), tuple(state.t() for state in last)
+    out = given.new_empty(len(given), units, len(x))
+    h, *more = (state.t().clone(memory_format=torch.contiguous_format) for state in states)
+    with torch.inference_mode():  # less to do for each of the many small operations; no tensor from in here gets out
+        {"SimpleRNN": _simple_over, "GRU": _gru_over, "LSTM": _lstm_over}[cell.kind](cell, given, hh, out, h, *more)
+    return out.permute(2, 0, 1), (out[-1].t().clone(), *(state.t() for state in more))
 
 
-def _simple_over(cell: Cell, given: Tensor, hh: Tensor, out: Tensor, states: States) -> States:
-    (h,), activation = states, _OVER[cell.activation]
+def _summands(x: Tensor, ih: Tensor, bias: Tensor | None) -> Tensor:
+    """What the inputs add to each step, the bias included: [time, gates * units, batch]."""
+    batch, steps, features = x.shape
+    if batch == 1:
+        return F.linear(x[0], ih, bias).unsqueeze(2)
+    summand = x.new_zeros(1, 1) if bias is None else bias.unsqueeze(1)
+    made = torch.addmm(summand, ih, x.permute(2, 1, 0).reshape(features, -1))
+    return made.view(-1, steps, batch).transpose(0, 1)
+
+
+def _simple_over(cell: Cell, given: Tensor, hh: Tensor, out: Tensor, h: Tensor) -> None:
+    activation = _OVER[cell.activation]
     for x, h_next in zip(given.unbind(), out.unbind(), strict=True):
         h = activation(torch.addmm(x, hh, h, out=h_next))
-    return (h,)
 
 
-def _lstm_over(cell: Cell, given: Tensor, hh: Tensor, out: Tensor, states: States) -> States:
-    h, gate, activation = states[0], _OVER[cell.gate], _OVER[cell.activation]
-    i, f, o, g, c, shown = memory = given.new_empty(6, *h.shape)  # one piece: lying anywhere, they get in each other's way
-    gates, total = memory[:3], memory[:4].flatten(0, 1)
-    c.copy_(states[1])
+def _lstm_over(cell: Cell, given: Tensor, hh: Tensor, out: Tensor, h: Tensor, c: Tensor) -> None:
+    """Leaves the last cell state in c."""
+    gate, activation = _OVER[cell.gate], _OVER[cell.activation]
+    total = given.new_empty(given.shape[1:])
+    gates, (i, f, o, g) = total[: 3 * cell.units], total.chunk(4)
     for x, h_next in zip(given.unbind(), out.unbind(), strict=True):
         torch.addmm(x, hh, h, out=total)
         gate(gates)
         c.mul_(f).addcmul_(i, activation(g))
-        h = torch.mul(o, activation(shown.copy_(c)), out=h_next)
-    return h, c
+        h = torch.mul(o, cell.activation(c), out=h_next)
 
 
-def _gru_over(cell: Cell, given: Tensor, hh: Tensor, out: Tensor, states: States) -> States:
-    (h,), gate, activation, split = states, _OVER[cell.gate], _OVER[cell.activation], 2 * cell.units
-    gates, n, kept = torch.empty_like(given[0, :split]), torch.empty_like(h), torch.empty_like(h)
+def _gru_over(cell: Cell, given: Tensor, hh: Tensor, out: Tensor, h: Tensor) -> None:
+    gate, activation, split = _OVER[cell.gate], _OVER[cell.activation], 2 * cell.units
+    gates, n, kept = given.new_empty(split, h.shape[1]), torch.empty_like(h), torch.empty_like(h)
     (r, z), of_gates, of_inner = gates.chunk(2), hh[:split], hh[split:]
     for x, x_inner, h_next in zip(given[:, :split].unbind(), given[:, split:].unbind(), out.unbind(), strict=True):
         gate(torch.addmm(x, of_gates, h, out=gates))
         torch.mul(r, h, out=kept)
         activation(torch.addmm(x_inner, of_inner, kept, out=n))
         h = torch.lerp(n, h, z, out=h_next)
-    return (h,)
 
 
 Step: TypeAlias = "Callable[[Tensor, States], States]"
@@ -237,12 +247,12 @@ def _gates_of(gate: Function, total: Tensor, count: int) -> tuple[Tensor, ...]:
 
 
 def _lstm_step(cell: Cell, weights: Weights) -> Step:
-    turned, activation, gates = weights.hh.t(), cell.activation, 3 * cell.units
+    turned, activation, sizes = weights.hh.t(), cell.activation, (3 * cell.units, cell.units)
 
     def step(x: Tensor, states: States) -> States:
-        z = torch.addmm(x, states[0], turned)
-        i, f, o = _gates_of(cell.gate, z[:, :gates], 3)
-        c = f * states[1] + i * activation(z[:, gates:])
+        gates, inner = torch.addmm(x, states[0], turned).split(sizes, 1)  # one node of autograd; two slices are slower
+        i, f, o = _gates_of(cell.gate, gates, 3)
+        c = torch.addcmul(f * states[1], i, activation(inner))
         return o * activation(c), c
 
     return step
@@ -257,13 +267,13 @@ def _gru_step(cell: Cell, weights: Weights) -> Step:
         (h,) = states
         r, z = _gates_of(gate, torch.addmm(x[:, : 2 * units], h, gates_turned), 2)
         n = activation(torch.addmm(x[:, 2 * units :], r * h, inner_turned))
-        return (n + z * (h - n),)
+        return (torch.lerp(n, h, z),)
 
     def after(x: Tensor, states: States) -> States:
         (h,) = states
         given = h @ turned if bias is None else torch.addmm(bias, h, turned)
         r, z = _gates_of(gate, x[:, : 2 * units] + given[:, : 2 * units], 2)
         n = activation(x[:, 2 * units :] + r * given[:, 2 * units :])
-        return (n + z * (h - n),)
+        return (torch.lerp(n, h, z),)
 
     return after if cell.two_biases else before

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import MismatchError
-from .functions import name_of
+from .functions import looked_on, name_of
 from .recurrent_cells import GATES, STATES, Cell, States, Weights, run_cell, run_stock, stock
 
 
@@ -178,7 +178,7 @@ class Layered(Recurrent):
         return [(x.shape[0], cell.units)] * (STATES[cell.kind] * len(self.directions))
 
     def _run(self, x: Tensor, states: States, mask: Tensor | None) -> tuple[list[Tensor], States]:
-        if mask is not None and not torch.compiler.is_compiling() and bool(mask[:, : x.shape[1]].all()):
+        if mask is not None and not (mask.is_meta or looked_on()) and bool(mask[:, : x.shape[1]].all()):
             mask = None
         if len(self.directions) == 2:
             return self._run_both(x, states, mask)
