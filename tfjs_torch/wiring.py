@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from .errors import TopologyError
 from .topology import MODELS, model_node
 
 Shape = tuple["int | None", ...]
+
+_MOST_OUTPUTS: Final = 1000  # no layer of a real model comes near
 
 
 class Ref(NamedTuple):
@@ -253,6 +255,11 @@ def _as_ref(value: Any, known: Mapping[str, Node], where: str) -> Ref:
     name, call, output = value[:3]
     if name not in known:
         raise TopologyError(where, f"the name of a layer of this model expected, found {name!r}")
+    outputs = 1 if known[name].class_name == "InputLayer" else _MOST_OUTPUTS
+    if call < 0 or not 0 <= output < outputs:
+        raise TopologyError(
+            where, f"a call and an output that layer {name!r} may have expected, found {call} and {output}"
+        )
     return Ref(name, call, output)
 
 

@@ -13,7 +13,7 @@ from ..layout import Permute
 from .functions import Function, function_of, name_of
 from .geometry import channels_first, channels_last, padded, same_pads
 from .recurrent_cells import States
-from .recurrent_layers import CellLayer, SequenceLayer
+from .recurrent_layers import CellLayer, SequenceLayer, begin_with_ones
 from .recurrent_modules import Recurrent, Settings, turned
 from .registry import register
 
@@ -56,6 +56,7 @@ class ConvLayer(SequenceLayer):
         bias = config.flag("use_bias", True)
         if bias:
             self.weight("bias", "bias", shape=(4 * filters,))
+            begin_with_ones(self, 1, filters)
         return Options(
             kernel[rank],
             filters,

@@ -94,6 +94,7 @@ class CudnnCell(CellLayer):
 
 class CudnnLongShortCell(CudnnCell):
     kind = "LSTM"
+    forget_block = 5  # of eight: the second bias has it
 
 
 class CudnnGatedCell(CudnnCell):

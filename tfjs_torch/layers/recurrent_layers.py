@@ -30,10 +30,19 @@ def below(scope: str, pattern: str) -> str:
     return f"{scope if '[' in scope else re.escape(scope)}/{pattern}"
 
 
+def begin_with_ones(layer: Layer, block: int, units: int) -> None:
+    """unit_forget_bias: where that block of the bias, the weight claimed last, begins. Missing: on in Keras alone."""
+    if layer.config.get("unit_forget_bias", layer.keras):
+        bias = layer.weights.pop()
+        ones = slice(block * units, (block + 1) * units)
+        layer.weights.append(bias._replace(config={**bias.config, "ones": ones}))
+
+
 class CellLayer(Layer):
     """A cell: its options, and its weights, which the layer around it names."""
 
     kind: ClassVar[str]
+    forget_block: ClassVar[int | None] = None  # which of the bias' blocks is that of the forget gate
 
     def build(self) -> nn.Module:
         cell = self.cell()
@@ -72,6 +81,8 @@ class CellLayer(Layer):
         if cell.bias:
             layout, shape = self.bias_layout(cell)
             self.weight("bias", (f"bias_ih{suffix}", f"bias_hh{suffix}"), layout, shape)
+            if self.forget_block is not None:
+                begin_with_ones(self, self.forget_block, cell.units)
         return inputs
 
     def kernel_layout(self) -> Layout:
@@ -97,6 +108,7 @@ class SimpleCell(CellLayer):
 
 class LongShortCell(CellLayer):
     kind = "LSTM"
+    forget_block = 1
 
 
 class GatedCell(CellLayer):

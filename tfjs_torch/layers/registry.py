@@ -34,6 +34,7 @@ class Weight(NamedTuple):
         keys: the names in the module's state_dict.
         layout: how the numbers lie on each side.
         config: the options "initializer", "regularizer" and "constraint" of the weight, as the JSON has them.
+            "ones": the rows that begin as ones, whatever the initializer (an LSTM's forget gates).
         keys_optional: whether a state_dict may lack the keys (num_batches_tracked).
     """
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..errors import TopologyError, UnsupportedError
+from ..errors import TfjsTorchError, TopologyError, UnsupportedError
 from .registry import Weight
 
 _EPSILON = 1e-7
@@ -25,6 +25,8 @@ def initialize(model: nn.Module, weights: Sequence[Weight]) -> None:
         for weight in weights:
             spec = weight.config.get("initializer")
             drawn = [initial(spec, name, shape) for name, shape in zip(weight.names, weight.shapes, strict=True)]
+            if "ones" in weight.config:
+                drawn[0][weight.config["ones"]] = 1
             for key, tensor in zip(weight.keys, weight.layout.to_torch(*drawn), strict=True):
                 state[key].copy_(tensor)
 
@@ -152,7 +154,13 @@ def constrained(tensor: Tensor, weight: Weight) -> Tensor:
     spec = weight.config.get("constraint")
     if spec is None:
         return tensor
-    made = _constrained(tensor, spec, weight.names[0])
+    try:
+        made = _constrained(tensor, spec, weight.names[0])
+    except (TypeError, ValueError, IndexError, AttributeError, RuntimeError) as error:
+        if isinstance(error, TfjsTorchError):
+            raise
+        where = f"{weight.names[0]}: constraint"
+        raise TopologyError(where, f"options of that constraint expected, found {spec!r:.80}") from None
     return tensor if torch.allclose(made, tensor, rtol=1e-6, atol=0, equal_nan=True) else made
 
 
