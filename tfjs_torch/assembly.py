@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
 from .errors import MismatchError, UnsupportedError
@@ -54,12 +55,17 @@ def assemble(manifest: Manifest, semantics: str = "tfjs", where: str = "model.js
 
 
 def to_torch(weights: tuple[Weight, ...], tensors: Mapping[str, Any]) -> dict[str, Tensor]:
-    """{state_dict key: tensor} of {manifest name: tensor}, contiguous, float32 where tf.js computes in it."""
+    """{state_dict key: tensor} of {manifest name: tensor}, contiguous."""
     state: dict[str, Tensor] = {}
     for weight in weights:
         for key, tensor in weight.to_torch(tensors).items():
             state[key] = tensor.contiguous()
     return state
+
+
+def as_parameter(tensor: Tensor) -> Tensor:
+    """float32, which tf.js computes in, whatever the file stores; torch's own counters stay."""
+    return tensor if tensor.dtype in (torch.float32, torch.int64) else tensor.float()
 
 
 def to_tfjs(weights: tuple[Weight, ...], state_dict: Mapping[str, Any]) -> dict[str, Tensor]:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from .artifacts import Artifacts, Source, read_artifacts
-from .assembly import assemble
+from .assembly import as_parameter, assemble
 from .codec import decode
 from .errors import MismatchError, warn
 from .layers.network import LayersModel
@@ -128,7 +128,7 @@ def _parameters(artifacts: Artifacts, weights: tuple[Weight, ...], within_constr
             if within_constraints:
                 tensor = _constrained(weight, tensor, artifacts.where)
             for key, turned in weight.to_torch({spec.name: tensor}).items():
-                state[key] = _computing(_copied(turned, array))
+                state[key] = as_parameter(_copied(turned, array))
             release(array, 0, array.nbytes)
     return {key: state[key] for weight in weights for key in weight.keys}
 
@@ -169,8 +169,3 @@ def _as_loaded(state: dict[str, Any], weights: tuple[Weight, ...], artifacts: Ar
         if torch.equal(constrained(stored[weight.names[0]], weight), now):
             state.update(weight.to_torch(stored))
     return state
-
-
-def _computing(tensor: torch.Tensor) -> torch.Tensor:
-    """float32, which tf.js computes in, whatever the file stores; counters stay."""
-    return tensor if tensor.dtype in (torch.float32, torch.int64) else tensor.float()

@@ -12,7 +12,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from . import engines
 from .artifacts import Artifacts, Source, read_artifacts, target_of, template
-from .assembly import assemble, to_tfjs, to_torch
+from .assembly import as_parameter, assemble, to_tfjs, to_torch
 from .codec import Groups, extents
 from .encoder import Stored
 from .errors import MismatchError
@@ -270,7 +270,7 @@ def _as_modules_have_them(
     manifest: Manifest, tensors: StateDict, device: torch.device | str | None, where: str = "manifest"
 ) -> StateDict:
     weights = assemble(manifest, where=where).weights
-    state = to_torch(weights, tensors)
+    state = {key: as_parameter(tensor) for key, tensor in to_torch(weights, tensors).items()}
     for weight in weights:
         if len(weight.names) == 1:
             _hand_on(tensors[weight.names[0]], state[weight.keys[0]])

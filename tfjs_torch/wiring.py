@@ -350,8 +350,9 @@ def _ordered(
             if key in done:
                 stack.pop()
                 continue
-            if key not in calls:
-                said = "an InputLayer that is no input of the model" if known[key[0]].class_name == "InputLayer" else ""
+            of_input = known[key[0]].class_name == "InputLayer"
+            if key not in calls or of_input:
+                said = "an InputLayer that is no input of the model" if of_input else ""
                 raise TopologyError(where, f"call {key[1]} of layer {key[0]!r} expected, found {said or 'none'}")
             if key in open_:
                 stack.pop()

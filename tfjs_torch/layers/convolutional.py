@@ -34,6 +34,11 @@ class _Convolution(Layer):
             self.weight("bias", key, shape=(filters,))
         return used
 
+    def dilation_of_keras(self, effect: str) -> tuple[int, ...]:
+        """The dilation where tf.js ignores it; `effect` is what it computes instead."""
+        self.config.keras_only("dilation_rate", [1] * self.rank, effect)
+        return self.config.sizes("dilation_rate", self.rank, 1) if self.keras else (1,) * self.rank
+
     def window(self, dilation: tuple[int, ...] | None = None) -> Window:
         rank, config = self.rank, self.config
         padding = config.text("padding", "valid", ("valid", "same", "causal") if rank == 1 else ("valid", "same"))
@@ -73,15 +78,14 @@ class Conv(_Convolution):
 class ConvTranspose(_Convolution):
     def build(self) -> nn.Module:
         rank = self.rank
-        dilation = self.config.keras_only("dilation_rate", [1] * rank, "without it")
+        window = self.window(self.dilation_of_keras("without it"))
         extra = self.config.keras_only("output_padding", None, "without it")
+        extra = None if extra is None else self.config.sizes("output_padding", rank, least=0)
         self.config.unimportant("groups")
         filters = self.config.integer("filters")
-        window = self.window(tuple([dilation] * rank if isinstance(dilation, int) else dilation))
         layout = Permute(rank + 1, rank, *range(rank))
         shape = self.weight("kernel", "weight", layout, (*window.kernel, filters, None))
         bias = self.bias(filters)
-        extra = None if extra is None else tuple([extra] * rank if isinstance(extra, int) else extra)
         return TRANSPOSED[rank](shape[-1], filters, window, bias, self.function(), extra)  # type: ignore[no-any-return]
 
 
@@ -102,8 +106,7 @@ class _Depthwise(_Convolution):
 class DepthwiseConv(_Depthwise):
     def build(self) -> nn.Module:
         rank = self.rank
-        dilation = self.config.keras_only("dilation_rate", [1] * rank, "an undilated kernel")
-        window = self.window(tuple([dilation] * rank if isinstance(dilation, int) else dilation))
+        window = self.window(self.dilation_of_keras("an undilated kernel"))
         self.config.unimportant("depth_multiplier", "filters", "groups")  # the kernel's shape tells
         channels, times = self.depthwise(window, "weight")
         bias = self.bias(channels * times)

@@ -7,7 +7,7 @@ The formulas: tfjs-layers/src/layers/recurrent.ts, keras/layers/rnn.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -174,7 +174,8 @@ def _overwriting(cell: Cell, x: Tensor, states: States, weights: Weights) -> Sca
     out = given.new_empty(len(given), units, len(x))
     h, *more = (state.t().clone(memory_format=torch.contiguous_format) for state in states)
     with torch.inference_mode():  # less to do for each of the many small operations; no tensor from in here gets out
-        {"SimpleRNN": _simple_over, "GRU": _gru_over, "LSTM": _lstm_over}[cell.kind](cell, given, hh, out, h, *more)
+        over: Any = {"SimpleRNN": _simple_over, "GRU": _gru_over, "LSTM": _lstm_over}[cell.kind]
+        over(cell, given, hh, out, h, *more)
     return out.permute(2, 0, 1), (out[-1].t().clone(), *(state.t() for state in more))
 
 
@@ -267,13 +268,13 @@ def _gru_step(cell: Cell, weights: Weights) -> Step:
         (h,) = states
         r, z = _gates_of(gate, torch.addmm(x[:, : 2 * units], h, gates_turned), 2)
         n = activation(torch.addmm(x[:, 2 * units :], r * h, inner_turned))
-        return (torch.lerp(n, h, z),)
+        return (torch.addcmul(n, z, h - n),)
 
     def after(x: Tensor, states: States) -> States:
         (h,) = states
         given = h @ turned if bias is None else torch.addmm(bias, h, turned)
         r, z = _gates_of(gate, x[:, : 2 * units] + given[:, : 2 * units], 2)
         n = activation(x[:, 2 * units :] + r * given[:, 2 * units :])
-        return (torch.lerp(n, h, z),)
+        return (torch.addcmul(n, z, h - n),)
 
     return after if cell.two_biases else before

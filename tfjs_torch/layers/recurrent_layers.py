@@ -102,7 +102,8 @@ class SimpleCell(CellLayer):
 
     def activation(self) -> Function:
         if not self.keras and self.config.get("activation", "tanh") is None:
-            return torch.tanh  # null means the default in this class of tf.js alone
+            self.config.quirk("tf.js takes activation=None as tanh, in this class alone; Keras takes it as linear")
+            return torch.tanh
         return super().activation()
 
 
