@@ -115,12 +115,15 @@ def test_what_the_model_says_of_itself() -> None:
     assert model.artifacts.json_name == "model.json"
 
 
-@pytest.mark.parametrize("form", ["array", "list", "dict", "nested list", "tensor", "integers"])
+@pytest.mark.parametrize(
+    "form", ["array", "list", "dict", "nested list", "tensor", "integers", "backwards", "big-endian"]
+)
 def test_predict_takes_arrays_in_many_forms(form: str) -> None:
     model, x = load_model(SAMPLE), np.array([[1.0, 0.0, 1.0]] * 70)
     given: Any = {
         "array": x, "list": [x], "dict": {"dense_Dense1_input": x}, "nested list": x.tolist(),
         "tensor": torch.from_numpy(x), "integers": x.astype(int),
+        "backwards": x[::-1], "big-endian": x.astype(">f8"),
     }[form]  # fmt: skip
     found = model.predict(given)
     assert (found.dtype, found.shape) == (np.dtype("float32"), (70, 4))
@@ -204,3 +207,35 @@ def test_the_input_is_left_alone_and_so_is_what_is_an_output_too() -> None:
     with torch.no_grad():
         model(*inputs)
     assert all(torch.equal(x, y) for x, y in zip(inputs, before, strict=True))
+
+
+@pytest.mark.parametrize("wrap", [torch.compile, torch.nn.DataParallel])
+def test_what_torch_wraps_around_a_model_is_saved_as_the_model(wrap: Any, tmp_path: Path) -> None:
+    model = load_model(SAMPLE)
+    save_model(wrap(model), tmp_path)
+    assert (tmp_path / "model.weights.bin").read_bytes() == Path(SAMPLE, "model.weights.bin").read_bytes()
+
+
+def test_a_user_module_is_saved_like_a_loaded_model(tmp_path: Path) -> None:
+    class Net(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.dense_Dense1 = torch.nn.Linear(3, 16)
+            self.dense_Dense2 = torch.nn.Linear(16, 4)
+
+    net = Net()
+    save_model(net, tmp_path, like=load_model(SAMPLE))
+    assert torch.equal(load_model(tmp_path).state_dict()["dense_Dense2.weight"], net.dense_Dense2.weight)
+    assert (tmp_path / "model_meta.json").is_file()
+
+
+@pytest.mark.parametrize("activation", ["hard_sigmoid", "sigmoid"])
+def test_recurrent_models_work_with_transforms_of_torch_func(activation: str) -> None:
+    path = next(p for p in ALL if p.stem == ("lstm" if activation == "hard_sigmoid" else "lstm_sigmoid"))
+    case = layer_cases.load(path)
+    model, x = load_model(case.files), torch.from_numpy(case.calls[0][0][0])
+    with torch.no_grad():
+        wanted = model(x)
+    assert torch.func.grad(lambda x: model(x).sum())(x).shape == x.shape
+    compiled = torch.compile(model, backend="aot_eager")
+    assert same(compiled(x), wanted)

@@ -176,3 +176,29 @@ def test_dropout_drops_while_training_only() -> None:
     assert torch.equal(model(x), x)
     dropped = model.train()(x)
     assert sorted(set(dropped.flatten().tolist())) == [0.0, 2.0]
+
+
+def test_a_frozen_cell_of_an_rnn_wants_no_gradients() -> None:
+    cells = [
+        {"class_name": "LSTMCell", "config": {"name": name, "units": 2, "use_bias": False, "trainable": name == "b"}}
+        for name in "ab"
+    ]
+    config = {"name": "rnn", "cell": cells, "batch_input_shape": [None, 3, 2]}
+    weights = {f"rnn/RNNCell_{i}/{name}": [2, 8] for i in (0, 1) for name in ("kernel", "recurrent_kernel")}
+    model = model_of({"class_name": "RNN", "config": config}, weights=weights)
+    assert {key: parameter.requires_grad for key, parameter in model.named_parameters()} == {
+        "rnn.cells.0.weight_ih": False,
+        "rnn.cells.0.weight_hh": False,
+        "rnn.cells.1.weight_ih": True,
+        "rnn.cells.1.weight_hh": True,
+    }
+
+
+@pytest.mark.parametrize("forget", [True, None])
+def test_the_forget_gate_of_a_new_lstm_is_open_if_the_file_says_so(forget: bool | None) -> None:
+    config = {"name": "lstm", "units": 2, "unit_forget_bias": forget, "batch_input_shape": [None, 3, 2]}
+    weights = {"lstm/kernel": [2, 8], "lstm/recurrent_kernel": [2, 8], "lstm/bias": [8]}
+    model = model_of({"class_name": "LSTM", "config": config}, weights=weights)
+    model.reset_parameters()
+    one = 1.0 if forget else 0.0
+    assert model.lstm.bias_ih_l0.tolist() == [0, 0, one, one, 0, 0, 0, 0]

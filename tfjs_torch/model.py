@@ -60,7 +60,8 @@ def load_model(source: Source, *, device: torch.device | str | None = None, sema
         other = '; load_model(..., semantics="keras") computes what Keras does' if semantics == "tfjs" else ""
         warn(f"{artifacts.where}: {quirk}{other}")
     state = _parameters(artifacts, weights, within_constraints=semantics == "tfjs")
-    frozen = [name for name, parameter in model.named_parameters() if not parameter.requires_grad]
+    frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
+    frozen |= {key for weight in weights if weight.config.get("trainable") is False for key in weight.keys}
     model.load_state_dict(state, strict=True, assign=True)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name not in frozen)
@@ -82,7 +83,8 @@ def save_model(
     Args:
         module: from load_model; or any module whose state_dict has the keys and shapes that load_model(like) has.
         path: a folder (made if missing), a .zip, or the path of the JSON in its folder.
-        like: the model whose model.json, names, order and sidecars are taken; None: the one that it came from.
+        like: the model whose model.json, names, order and sidecars are taken (as in load_model, or a loaded one);
+            None: the one that it came from.
         quantize, shard_bytes: see save_file.
 
     Raises:
@@ -100,6 +102,10 @@ def save_model(
     """
     if not isinstance(module, nn.Module):
         raise MismatchError("module", f"a torch.nn.Module expected, found {type(module).__name__}")
+    module = getattr(module, "_orig_mod", module)  # what torch.compile wraps
+    if isinstance(module, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+        module = module.module
+    like = like.artifacts if isinstance(like, LayersModel) else like
     template: Any = like if like is not None else getattr(module, "artifacts", None)
     if template is None:
         raise MismatchError(

@@ -38,8 +38,8 @@ def export_model(
             nn.Sequential. Others are called by their path; what tf.js does not take in names becomes "_".
 
     Returns:
-        The model's files: `.save(folder or .zip)`, `.to_zip()`, `load_model(...)`. Inputs and outputs of rank 4 and 5
-        are channels last, [batch, height, width, channels]; so are inputs of rank 3 that a Conv1d or another layer
+        The model's files: `.save(folder or .zip)`, `.to_zip()`, `load_model(...)`. Images and volumes, in and out, are
+        channels last, [batch, height, width, channels]; so are inputs of rank 3 that a Conv1d or another layer
         with channels before length takes first, and what comes out of such layers. Everything else is as torch has
         it; an output [batch] is [batch, 1]. Layers whose parameters are all frozen come with trainable=false.
 

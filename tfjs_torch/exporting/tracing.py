@@ -261,7 +261,7 @@ class _Run:
         return values
 
     def _output(self, number: int, found: Any, taken: Sequence[Symbol]) -> Value:
-        """The batch first, then as torch has it or with the channels last, whichever needs nothing moved."""
+        """The batch first, then the channels last; or as torch has it, where the module itself has come to that."""
         site = Site(self.graph, f"output{number}" if number else "output", f"output {number}")
         if isinstance(found, States):
             found = stacked(site, found)
@@ -272,7 +272,10 @@ class _Run:
         if value.rank > 1:  # else [batch, 1]: tf.js has no layers without features
             order, batch = value.full_order(), value.full_order()[0]
             plain = (batch, *(axis for axis in range(value.rank) if axis != batch))
-            value = site.arrange(value, order if order == channels_last(value.rank) else plain)
+            image = value.rank > 3 and batch == 0 and order != plain
+            value = site.arrange(
+                value, channels_last(value.rank) if image or order == channels_last(value.rank) else plain
+            )
         if value.symbol.layer.class_name == "InputLayer" or value.symbol in taken:
             value = activations.activate(site, value, "linear")  # tf.js gives each tensor once
         return value
@@ -359,6 +362,9 @@ def _first_use(node: fx.Node, modules: dict[str, nn.Module], rank: int) -> str:
         target = modules.get(str(user.target)) if user.op == "call_module" else user.target
         if isinstance(target, nn.Embedding) or target in (F.embedding, "long", "int"):
             return "ids"
+        name = getattr(target, "__name__", type(target).__name__)
+        if rank > 3 and name.endswith(("2d", "3d")):
+            return "channels"
         if target in _TURNS or (rank == 3 and isinstance(target, _AS_IT_IS)):
             return "plain"
         if rank == 3 and (isinstance(target, _SEQUENCES) or target in _SEQUENCE_FUNCTIONS):

@@ -14,7 +14,7 @@ from ..errors import MismatchError
 
 def predict(model: Any, x: Any, batch_size: int) -> Any:
     """LayersModel.predict, which see."""
-    if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
+    if not isinstance(batch_size, (int, np.integer)) or isinstance(batch_size, bool) or batch_size < 1:
         raise MismatchError("batch_size", f"a positive integer expected, found {batch_size!r}")
     arrays = given_inputs(model, x)
     for index, (array, shape) in enumerate(zip(arrays, model.input_shapes, strict=True)):
@@ -80,14 +80,21 @@ def _listed(model: Any, x: Any) -> list[Any]:
 
 def _tensor(given: Any, name: str) -> Tensor:
     try:
-        tensor = given.detach() if isinstance(given, Tensor) else torch.from_numpy(np.asarray(given))
+        tensor = given.detach() if isinstance(given, Tensor) else torch.from_numpy(_plain(np.asarray(given)))
     except (TypeError, ValueError) as error:
         raise MismatchError(f"input {name!r}", f"an array of numbers expected: {error}") from None
     if not tensor.dim():
         raise MismatchError(f"input {name!r}", "an array with a batch axis expected, found a single number")
+    if tensor.is_complex():
+        raise MismatchError(f"input {name!r}", "an array of real numbers expected, found complex ones")
     if tensor.dtype is torch.float64 or tensor.dtype is torch.bool:
         return tensor.float()
     return tensor
+
+
+def _plain(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """As torch can take it: in this machine's byte order, no axis backwards."""
+    return np.ascontiguousarray(array, array.dtype.newbyteorder("=")).reshape(array.shape)
 
 
 def _home(model: nn.Module) -> tuple[torch.device, torch.dtype]:

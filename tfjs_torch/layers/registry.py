@@ -33,7 +33,8 @@ class Weight(NamedTuple):
         shapes: their shapes in the manifest.
         keys: the names in the module's state_dict.
         layout: how the numbers lie on each side.
-        config: the options "initializer", "regularizer" and "constraint" of the weight, as the JSON has them.
+        config: the options "initializer", "regularizer" and "constraint" of the weight, and "trainable" of its
+            layer, as the JSON has them.
             "ones": the rows that begin as ones, whatever the initializer (an LSTM's forget gates).
         keys_optional: whether a state_dict may lack the keys (num_batches_tracked).
     """
@@ -227,7 +228,8 @@ class Layer:
     def _options_of(self, name: str) -> dict[str, Any]:
         stem = {"recurrent_kernel": "recurrent", "depthwise_kernel": "depthwise", "pointwise_kernel": "pointwise"}
         kinds = ("initializer", "regularizer", "constraint")
-        return {kind: self.config.get(f"{stem.get(name, name)}_{kind}", None) for kind in kinds}
+        options = {kind: self.config.get(f"{stem.get(name, name)}_{kind}", None) for kind in kinds}
+        return {**options, "trainable": self.config.get("trainable", True)}
 
 
 Registered = TypeVar("Registered", bound="type[Layer]")
