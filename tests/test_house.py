@@ -22,7 +22,7 @@ PACKAGE = ROOT / "tfjs_torch"
 # Every room may import those before it. ARCHITECTURE.md draws the same picture.
 ORDER = [
     "_version", "errors", "strict_json",
-    "manifest", "topology", "wiring", "parallel", "quantization", "shards", "codec", "encoder",
+    "manifest", "topology", "references", "wiring", "parallel", "quantization", "shards", "codec", "encoder",
     "saving", "sharding", "sources", "discovery", "artifacts", "tensors",
     "official", "engines", "given", "compat", "statistics", "oddities", "summary", "comparison",
     "torch_tensors", "containers", "layout", "layers", "assembly", "weights", "model",

@@ -43,7 +43,7 @@ def assemble(manifest: Manifest, semantics: str = "tfjs", where: str = "model.js
     if semantics not in SEMANTICS:
         raise MismatchError("semantics", f'"tfjs" or "keras" expected, found {semantics!r}')
     topology = _topology(manifest, where)
-    wiring = wiring_of(topology)
+    wiring = wiring_of(topology, keras=semantics == "keras")
     stored = StoredWeights((spec for spec in manifest.specs if spec.group != "optimizer"), wiring)
     context = Context(stored, semantics == "keras", _keras_version(manifest.document, topology))
     root = ModelLayer(Node(wiring.name, wiring.class_name, {}, "modelTopology", wiring), context)

@@ -11,7 +11,7 @@ from torch import nn
 
 from .errors import MismatchError
 from .layers.network import LayersModel
-from .wiring import Ref
+from .references import Ref
 
 Array = npt.NDArray[Any]
 

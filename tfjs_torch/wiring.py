@@ -6,41 +6,15 @@ Read are the forms of tf.js, of Keras 1 and 2 (lists) and of Keras 3 (dicts with
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import count
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from .errors import TopologyError
+from .references import Call, Ref, as_ref, call_of, listed
 from .topology import MODELS, model_node
 
 Shape = tuple["int | None", ...]
-
-_MOST_OUTPUTS: Final = 1000  # no layer of a real model comes near
-
-
-class Ref(NamedTuple):
-    """One output of one call of a layer."""
-
-    layer: str
-    call: int
-    output: int
-
-
-class Call(NamedTuple):
-    """A layer applied to tensors.
-
-    Attributes:
-        layer: the layer's name.
-        number: which call of this layer it is, from 0.
-        inputs: the tensors, in the order of the arguments; those given by keyword come last.
-        keywords: what was given by keyword: plain values, and {name: [positions in inputs]} in `placed`.
-    """
-
-    layer: str
-    number: int
-    inputs: tuple[Ref, ...]
-    keywords: Mapping[str, Any]
-    placed: Mapping[str, tuple[int, ...]]
 
 
 class Input(NamedTuple):
@@ -72,10 +46,17 @@ class Wiring(NamedTuple):
     calls: tuple[Call, ...]
     outputs: tuple[Ref, ...]
     where: str
+    renumbered: tuple[str, ...] = ()
 
 
-def wiring_of(topology: Any, where: str = "modelTopology") -> Wiring:
+def wiring_of(topology: Any, where: str = "modelTopology", keras: bool = False) -> Wiring:
     """Parse a layers-model.
+
+    Args:
+        topology: the modelTopology.
+        where: its place, for messages.
+        keras: whether a layer's calls are counted in the order of the file, as Keras does. tf.js counts them in the
+            order in which their inputs are ready; `renumbered` names the layers for which that makes a difference.
 
     Raises:
         TopologyError: the JSON is no layers-model, or refers to what is not there.
@@ -88,12 +69,12 @@ def wiring_of(topology: Any, where: str = "modelTopology") -> Wiring:
         ('d_input', (None, 3), (Ref(layer='d', call=0, output=0),))
     """
     try:
-        return _wiring(model_node(topology), where)
+        return _wiring(model_node(topology), where, keras)
     except RecursionError:
         raise TopologyError(where, "models nested to a sane depth expected, found thousands") from None
 
 
-def _wiring(model: Any, where: str) -> Wiring:
+def _wiring(model: Any, where: str, keras: bool) -> Wiring:
     class_name = model.get("class_name") if isinstance(model, dict) else None
     if class_name not in MODELS:
         raise TopologyError(where, f"a model of class {', '.join(MODELS)} expected, found {class_name!r}")
@@ -103,15 +84,15 @@ def _wiring(model: Any, where: str) -> Wiring:
         raise TopologyError(where, 'a config with a list of "layers" expected; export the model again')
     name = (config.get("name") if isinstance(config, dict) else None) or model.get("name")
     name = name if isinstance(name, str) else class_name.lower()
-    nodes = _named([node_of(layer, f"{where}.layers[{i}]") for i, layer in enumerate(layers)])
+    nodes = _named([node_of(layer, f"{where}.layers[{i}]", keras=keras) for i, layer in enumerate(layers)])
     _check_unique(nodes, where)
     functional = isinstance(config, dict) and ("input_layers" in config or "output_layers" in config)
     if class_name == "Sequential" or not functional:
         return _sequential(name, class_name, nodes, where)
-    return _functional(name, class_name, nodes, layers, config, where)
+    return _functional(name, class_name, nodes, layers, config, where, keras)
 
 
-def node_of(layer: Any, where: str, name: str | None = None) -> Node:
+def node_of(layer: Any, where: str, name: str | None = None, keras: bool = False) -> Node:
     """A layer's JSON as a Node; `name` is for one that has none.
 
     Raises:
@@ -120,7 +101,7 @@ def node_of(layer: Any, where: str, name: str | None = None) -> Node:
     if not isinstance(layer, dict) or not isinstance(layer.get("class_name"), str):
         raise TopologyError(where, 'a layer with a "class_name" expected')
     config = layer.get("config")
-    model = _wiring(layer, where) if layer["class_name"] in MODELS else None
+    model = _wiring(layer, where, keras) if layer["class_name"] in MODELS else None
     if model is None and not isinstance(config, dict):
         raise TopologyError(where, f'a layer with a "config" expected, found {config!r:.60}')
     config = config if isinstance(config, dict) else {}
@@ -199,7 +180,13 @@ def _is_size(value: Any) -> bool:
 
 
 def _functional(
-    name: str, class_name: str, nodes: tuple[Node, ...], layers: list[Any], config: dict[str, Any], where: str
+    name: str,
+    class_name: str,
+    nodes: tuple[Node, ...],
+    layers: list[Any],
+    config: dict[str, Any],
+    where: str,
+    keras: bool,
 ) -> Wiring:
     known = {node.name: node for node in nodes}
     found: dict[tuple[str, int], Call] = {}
@@ -208,18 +195,47 @@ def _functional(
         if not isinstance(raw, list):
             raise TopologyError(node.where, f"a list of inbound_nodes expected, found {raw!r:.60}")
         for index, call in enumerate(raw):
-            found[node.name, index] = _call(node.name, index, call, known, f"{node.where}.inbound_nodes[{index}]")
-    inputs = [_as_ref(item, known, f"{where}.input_layers") for item in _listed(config.get("input_layers"))]
-    outputs = [_as_ref(item, known, f"{where}.output_layers") for item in _listed(config.get("output_layers"))]
+            found[node.name, index] = call_of(node.name, index, call, known, f"{node.where}.inbound_nodes[{index}]")
+    inputs = [as_ref(item, known, f"{where}.input_layers") for item in listed(config.get("input_layers"))]
+    outputs = [as_ref(item, known, f"{where}.output_layers") for item in listed(config.get("output_layers"))]
     if not inputs or not outputs:
         raise TopologyError(where, "input_layers and output_layers expected, found none; export the model again")
     first = _first_calls(nodes, layers, [ref for call in found.values() for ref in call.inputs])
-    calls = {key: call._replace(inputs=tuple(_moved(r, first) for r in call.inputs)) for key, call in found.items()}
+    calls: Mapping[tuple[str, int], Call] = {
+        key: call._replace(inputs=tuple(_moved(r, first) for r in call.inputs)) for key, call in found.items()
+    }
+    calls, renumbered = (calls, ()) if keras else _counted_as_ready(nodes, calls)
     first = _first_calls(nodes, [{}] * len(nodes), outputs)
     outputs = [_moved(ref, first) for ref in outputs]
     given = [_input_at(ref, known, where) for ref in inputs]
     ordered = _ordered(calls, outputs, {entry.ref for entry in given}, known, where)
-    return Wiring(name, class_name, nodes, tuple(given), tuple(ordered), tuple(outputs), where)
+    return Wiring(name, class_name, nodes, tuple(given), tuple(ordered), tuple(outputs), where, renumbered)
+
+
+def _counted_as_ready(
+    nodes: Sequence[Node], calls: Mapping[tuple[str, int], Call]
+) -> tuple[Mapping[tuple[str, int], Call], tuple[str, ...]]:
+    """The calls under the numbers that tf.js gives them while it loads: a call whose inputs are not there yet waits.
+
+    (engine/container.ts goes through the layers again and again.) And the layers for which that is another order.
+    """
+    made = {node.name: int(node.class_name == "InputLayer") for node in nodes}
+    waiting = {node.name: [call for key, call in calls.items() if key[0] == node.name] for node in nodes}
+    counted: dict[tuple[str, int], Call] = {}
+    while any(waiting.values()):
+        before = len(counted)
+        for name, own in waiting.items():
+            waiting[name] = []
+            for call in own:
+                if all(ref.call < made[ref.layer] for ref in call.inputs):
+                    counted[name, made[name]] = call._replace(number=made[name])
+                    made[name] += 1
+                else:
+                    waiting[name].append(call)
+        if len(counted) == before:  # tf.js goes on for ever; what is wrong is told when the calls are put in order
+            return calls, ()
+    moved = {key[0] for key, call in counted.items() if key not in calls or call.inputs != calls[key].inputs}
+    return counted, tuple(name for name in waiting if name in moved)
 
 
 def _input_at(ref: Ref, known: Mapping[str, Node], where: str) -> Input:
@@ -227,87 +243,6 @@ def _input_at(ref: Ref, known: Mapping[str, Node], where: str) -> Input:
     if node.class_name != "InputLayer":
         raise TopologyError(where, f"an InputLayer among input_layers expected, found {ref.layer!r}, {node.class_name}")
     return _input(node)
-
-
-def _listed(value: Any) -> list[Any]:
-    """[[name, call, output], ...]; Keras 3 writes a single one without the outer list, and dicts for named ones."""
-    if isinstance(value, dict):  # Keras takes and gives what is named in the order of the names
-        return [item for _, each in sorted(value.items()) for item in _listed(each)]
-    if not isinstance(value, list):
-        return []
-    if _looks_like_ref(value) or not all(isinstance(each, (list, dict)) for each in value):
-        return [value]  # a wrong one, too: its reader says what is wrong with it
-    return [item for each in value for item in _listed(each)]
-
-
-def _looks_like_ref(value: Any) -> bool:
-    return (
-        isinstance(value, list)
-        and 3 <= len(value) <= 4
-        and isinstance(value[0], str)
-        and all(isinstance(item, int) and not isinstance(item, bool) for item in value[1:3])
-    )
-
-
-def _as_ref(value: Any, known: Mapping[str, Node], where: str) -> Ref:
-    if not _looks_like_ref(value):
-        raise TopologyError(where, f"[layer name, call, output] expected, found {value!r:.80}")
-    name, call, output = value[:3]
-    if name not in known:
-        raise TopologyError(where, f"the name of a layer of this model expected, found {name!r}")
-    outputs = 1 if known[name].class_name == "InputLayer" else _MOST_OUTPUTS
-    if call < 0 or not 0 <= output < outputs:
-        raise TopologyError(
-            where, f"a call and an output that layer {name!r} may have expected, found {call} and {output}"
-        )
-    return Ref(name, call, output)
-
-
-def _call(layer: str, index: int, raw: Any, known: Mapping[str, Node], where: str) -> Call:
-    inputs: list[Ref] = []
-    keywords: dict[str, Any] = {}
-    if isinstance(raw, dict):  # Keras 3
-        inputs += [_as_ref(ref, known, where) for ref in _keras_tensors(raw.get("args"))]
-        keywords = raw["kwargs"] if isinstance(raw.get("kwargs"), dict) else {}
-        given = raw["args"] if isinstance(raw.get("args"), list) else []
-        keywords = {**{f"argument_{i}": x for i, x in enumerate(given) if not [*_keras_tensors(x)]}, **keywords}
-    elif isinstance(raw, list):
-        for item in _listed(raw):
-            inputs.append(_as_ref(item, known, where))
-            if len(item) > 3 and isinstance(item[3], dict):
-                keywords = {**keywords, **item[3]}
-    else:
-        raise TopologyError(where, f"a list of inputs expected, found {raw!r:.80}")
-    plain, placed = {}, {}
-    for key, value in keywords.items():
-        refs = [_as_ref(ref, known, where) for ref in (*_keras_tensors(value), *_refs_in(value, known))]
-        if refs:
-            placed[key] = tuple(range(len(inputs), len(inputs) + len(refs)))
-            inputs += refs
-        else:
-            plain[key] = value
-    return Call(layer, index, tuple(inputs), plain, placed)
-
-
-def _keras_tensors(value: Any) -> Iterator[Any]:
-    if isinstance(value, list):
-        for item in value:
-            yield from _keras_tensors(item)
-    elif isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
-        config = value.get("config")
-        yield config.get("keras_history") if isinstance(config, dict) else None
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _keras_tensors(item)
-
-
-def _refs_in(value: Any, known: Mapping[str, Node]) -> Iterator[Any]:
-    """Tensors that Keras 2 gives by keyword: {"initial_state": [["encoder", 0, 1], ...]}."""
-    if _looks_like_ref(value) and value[0] in known:
-        yield value
-    elif isinstance(value, list):
-        for item in value:
-            yield from _refs_in(item, known)
 
 
 def _first_calls(nodes: Sequence[Node], layers: Sequence[Any], refs: Sequence[Ref]) -> dict[str, int]:

@@ -67,6 +67,8 @@ def export_model(
         raise MismatchError(type(module).__name__, said)
     if any(parameter.dtype in (torch.float16, torch.bfloat16) for parameter in module.parameters()):
         module = copy.deepcopy(module).float()  # what tf.js will compute in, and no number changes
+    if names is not None and not isinstance(names, Mapping):
+        raise MismatchError("names", f"{{path of a submodule: name}} expected, found {type(names).__name__}")
     shapes = _shapes(input_shape)
     try:
         traced = trace(module, shapes, {str(path): name for path, name in (names or {}).items()})

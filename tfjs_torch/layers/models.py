@@ -28,6 +28,9 @@ class ModelLayer(Layer):
         self.context = self.context._replace(outer=(*self.context.outer, wiring.name))
         behaviour: dict[str, Behaviour] = {}
         masked, id_layers, fresh = False, set(), set()
+        for name in wiring.renumbered:
+            said = "tf.js counts its calls in the order in which their inputs are ready, Keras in that of the file"
+            self.config.quirk(f"layer {name!r}: {said}")
         paths = module_paths([node.name for node in wiring.nodes])
         for node in wiring.nodes:
             if node.class_name == "InputLayer":

@@ -6,7 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from ..wiring import Call, Ref, Wiring
+from ..references import Call, Ref
+from ..wiring import Wiring
 
 STOPS: Final = 0
 PASSES: Final = 1

@@ -69,8 +69,6 @@ def stock(cell: Cell) -> str | None:
     return cell.kind if usual and (cell.kind == "LSTM" or cell.two_biases) else None
 
 
-# torch.compile leaves nn.LSTM and its like out, too: its backends cannot follow the kernels.
-@torch.compiler.disable  # type: ignore[untyped-decorator]
 def run_stock(mode: str, x: Tensor, states: States, weights: list[Tensor], bias: bool, both: bool) -> Scanned:
     """torch's kernel over [batch, time, features]; states are [directions, batch, units]."""
     train = torch.is_grad_enabled()  # what backward needs is kept even in evaluation
@@ -80,6 +78,23 @@ def run_stock(mode: str, x: Tensor, states: States, weights: list[Tensor], bias:
     kernel = {"GRU": torch.gru, "RNN_TANH": torch.rnn_tanh, "RNN_RELU": torch.rnn_relu}[mode]
     out, h = kernel(x, states[0], weights, bias, 1, 0.0, train, both, True)
     return out, (h,)
+
+
+def _leave_to_torch(function: Any) -> None:
+    """Keep torch.compile out of a function, as it keeps out of nn.LSTM: its backends cannot follow the kernels.
+
+    torch.compiler.disable does the same; but it imports the compiler, which takes longer than loading most models.
+    """
+    function._torchdynamo_disable = True
+    frames: Any = torch._C._dynamo.eval_frame
+    if hasattr(frames, "set_code_exec_strategy"):
+        skip = frames._FrameExecStrategy(frames._FrameAction.SKIP, frames._FrameAction.DEFAULT)
+        frames.set_code_exec_strategy(function.__code__, skip)
+    elif hasattr(frames, "skip_code"):  # before torch 2.7
+        frames.skip_code(function.__code__)
+
+
+_leave_to_torch(run_stock)
 
 
 def run_cell(

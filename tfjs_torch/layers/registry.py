@@ -217,7 +217,7 @@ class Layer:
             return None
         if not isinstance(found, dict) or not isinstance(found.get("class_name"), str):
             raise TopologyError(f"{self.where}: {key}", f"a layer {{class_name, config}} expected, found {found!r:.60}")
-        return node_of(found, f"{self.where}: {key}", self.name)
+        return node_of(found, f"{self.where}: {key}", self.name, self.keras)
 
     def passes(self) -> bool:
         """Whether a mask goes through, in the semantics that were asked for."""
