@@ -14,6 +14,7 @@ from .functions import looked_on
 from .registry import Layer, Weight, register
 
 _EPSILON: Final = 1e-7  # Keras' own, against divisions by 0
+_LARGE: Final = 1 << 18  # numbers: for less, five small operations take longer than the memory that they save
 
 
 @register("BatchNormalization", "BatchNormalizationV1", "BatchNormalizationV2", "SyncBatchNormalization",
@@ -102,7 +103,7 @@ class _AlongAxis(nn.modules.batchnorm._BatchNorm):
 
     def forward(self, input: Tensor, mask: Tensor | None = None, training: bool | None = None) -> Tensor:
         training = self.training if training is None else bool(training)
-        if self.may_overwrite and not training and self._has_no_witness(input):
+        if self.may_overwrite and not training and input.numel() >= _LARGE and self._has_no_witness(input):
             return self._overwrite(input)
         moved = input if self.axis in (-1, input.dim() - 1) else input.movedim(self.axis, -1)
         rows = moved.reshape(-1, self.num_features)

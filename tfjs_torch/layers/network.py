@@ -31,6 +31,8 @@ class LayersModel(nn.Module):
         self._wiring = wiring
         self._keras = keras
         self._steps: tuple[Step, ...] = ()
+        # The steps once more, with as little as a plain one needs (the step itself where it is not plain).
+        self._walk: tuple[tuple[str, tuple[int, ...], tuple[int, ...], Step | None], ...] = ()
         self._outputs: tuple[int, ...] = ()
         # tf.js takes a model that a Sequential begins with apart, and its masks stay.
         first = wiring.nodes[0]
@@ -100,6 +102,7 @@ class LayersModel(nn.Module):
             fresh: the layers whose outputs may be overwritten.
         """
         self._steps, self._outputs = lay_out(self._wiring, behaviour, self._keras)
+        self._walk = tuple((step.layer, step.inputs, step.done, None if step.plain else step) for step in self._steps)
         users = {entry: [c.layer for c in self._wiring.calls if entry.ref in c.inputs] for entry in self._wiring.inputs}
         for name in overwriting(self._steps, fresh):
             module: Any = self.get_layer(name)
@@ -201,10 +204,14 @@ class LayersModel(nn.Module):
 
     def _run_plainly(self, inputs: Sequence[Tensor]) -> Any:
         values: list[Any] = list(inputs)
-        for step in self._steps:
-            made = self.get_layer(step.layer)(*[values[i] for i in step.inputs], **step.keywords(values))
-            values += _wanted(made, step)
-            for i in step.done:
+        modules: Any = self._modules
+        for name, taken, done, step in self._walk:
+            module = self.get_layer(name) if name in self._paths else modules[name]
+            if step is None:
+                values.append(_first(module(*[values[i] for i in taken])))
+            else:
+                values += _wanted(module(*[values[i] for i in taken], **step.keywords(values)), step)
+            for i in done:
                 values[i] = None
         return self._result(values)
 

@@ -56,6 +56,11 @@ class Step(NamedTuple):
     options: tuple[tuple[str, Any], ...]
     runs: int = 1
 
+    @property
+    def plain(self) -> bool:
+        """Whether it only takes its inputs and makes one output."""
+        return self.outputs == 1 and not (self.options or self.named)
+
     def keywords(self, values: Sequence[Any]) -> dict[str, Any]:
         if not self.options and not self.named:
             return {}
