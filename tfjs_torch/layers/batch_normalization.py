@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import UnsupportedError
@@ -108,7 +107,17 @@ class _AlongAxis(nn.modules.batchnorm._BatchNorm):
         moved = input if self.axis in (-1, input.dim() - 1) else input.movedim(self.axis, -1)
         rows = moved.reshape(-1, self.num_features)
         if not training or self.frozen:
-            made = F.batch_norm(rows, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
+            made = torch.batch_norm(
+                rows,
+                self.weight,
+                self.bias,
+                self.running_mean,
+                self.running_var,
+                False,
+                0.0,
+                self.eps,
+                torch.backends.cudnn.enabled,
+            )
         else:
             counted = mask if self.masked and mask is not None and mask.shape == moved.shape[:-1] else None
             made = self._train(rows, self.unbiased and input.dim() in (4, 5), counted)

@@ -39,6 +39,17 @@ class Window(NamedTuple):
     half_first: bool = False
 
 
+def _fixed_sides(window: Window) -> list[int] | None:
+    """What torch pads with at all sides, where that does not depend on the size of the input; None where it does."""
+    if not (window.same or window.causal):
+        return [0] * len(window.kernel)
+    if window.causal or window.negative:
+        return None
+    around = [(width - 1) * step for width, step in zip(window.kernel, window.dilation, strict=True)]
+    alike = all(extra == 0 or (extra % 2 == 0 and s == 1) for extra, s in zip(around, window.strides, strict=True))
+    return [extra // 2 for extra in around] if alike else None
+
+
 class _ChannelsLast:
     """Mixed into nn.Conv1d to nn.Conv3d."""
 
@@ -54,6 +65,7 @@ class _ChannelsLast:
         self.window = window
         self.activation = function
         self._finish = None if function is linear else _IN_PLACE.get(function, function)
+        self._at_sides = _fixed_sides(window)
         self._in = None if window.first or window.half_first else channels_first(self.rank)
         self._out = None if window.first else channels_last(self.rank)
 
@@ -64,15 +76,14 @@ class _ChannelsLast:
             one = self.in_channels == 1  # type: ignore[attr-defined]
             x = input.reshape(input.shape[0], 1, *input.shape[1:-1]) if one else input.permute(self._in)
         window, pads = self.window, None
-        if window.same:
+        at_sides: Any = self._at_sides
+        if at_sides is None and window.same:
             pads = same_pads(x.shape[2:], window.kernel, window.strides, window.dilation, window.negative)
-        elif window.causal:
+        elif at_sides is None and window.causal:
             pads = [((window.kernel[0] - 1) * window.dilation[0], 0)]
-        at_sides: Any = 0
-        if pads and symmetric(pads):
-            at_sides = [before for before, _ in pads]
-        elif pads:
-            x = padded(x, pads)
+        if pads is not None:
+            at_sides = [before for before, _ in pads] if symmetric(pads) else 0
+            x = x if at_sides else padded(x, pads)
         y = type(self).convolve(x, self.weight, self.bias, self.stride, at_sides, self.dilation, self.groups)  # type: ignore[attr-defined]
         if self._out is not None:
             y = y.permute(self._out)
