@@ -104,11 +104,10 @@ def _topology(manifest: Manifest, where: str) -> Any:
 
 
 def _keras_version(document: Any, topology: Any) -> int:
+    """The major version of the Keras that wrote the file; 2, whose formulas tf.js has, for tf.js' own files."""
     said = topology.get("keras_version") if isinstance(topology, dict) else None
     for text in (said, document.get("generatedBy")):
-        match = (
-            re.search(r"(\d+)\.\d", text) if isinstance(text, str) and not text.startswith("TensorFlow.js") else None
-        )
+        match = re.match(r"(?:keras v?)?(\d+)\.\d", text) if isinstance(text, str) else None
         if match:
             return int(match[1])
     return 2

@@ -57,8 +57,7 @@ def load_model(source: Source, *, device: torch.device | str | None = None, sema
     artifacts = read_artifacts(source)
     model, weights, quirks = assemble(artifacts.manifest, semantics, artifacts.where)
     for quirk in quirks:
-        other = '; load_model(..., semantics="keras") computes what Keras does' if semantics == "tfjs" else ""
-        warn(f"{artifacts.where}: {quirk}{other}")
+        warn(f"{artifacts.where}: {quirk}")
     state = _parameters(artifacts, weights, within_constraints=semantics == "tfjs")
     frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
     frozen |= {key for weight in weights if weight.config.get("trainable") is False for key in weight.keys}

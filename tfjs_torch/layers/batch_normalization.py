@@ -31,6 +31,7 @@ class BatchNormalization(Layer):
 
     def build(self) -> nn.Module:
         config = self.config
+        self.takes_mask = self.keras  # type: ignore[misc]  # in training, Keras leaves masked steps out
         axes = config.axes("axis", -1)
         if len(axes) != 1:
             raise UnsupportedError(f"{self.where}: axis", f"one axis expected, found {axes}")

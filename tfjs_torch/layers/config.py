@@ -126,9 +126,13 @@ class Config:
         self.quirk(f"tf.js ignores {key}={found!r} and computes {effect}")
         return default
 
-    def quirk(self, text: str) -> None:
-        """Note a difference between tf.js and Keras that this layer shows."""
-        self.quirks.append(text)
+    def quirk(self, text: str, in_both: bool = False) -> None:
+        """Note a difference between tf.js and Keras that this layer shows.
+
+        Args:
+            in_both: whether semantics="keras" computes here what tf.js does, too.
+        """
+        self.quirks.append(text if in_both else f'{text}; semantics="keras" computes what Keras does')
 
     def unimportant(self, *keys: str) -> None:
         """Options without an effect on the numbers of this layer."""
@@ -145,7 +149,7 @@ class Config:
                 continue
             if self.keras:
                 raise UnsupportedError(f"{self.where}: {key}", f"no such option expected, found {value!r:.60}")
-            self.quirk(f"tf.js ignores {key}={value!r:.60}, and so does this package")
+            self.quirk(f"tf.js ignores {key}={value!r:.60}, and so does this package", in_both=True)
 
     def wrong(self, key: str, expected: str, found: Any) -> TopologyError:
         return TopologyError(f"{self.where}: {key}", f"{expected} expected, found {found!r:.80}")

@@ -46,8 +46,11 @@ class _Convolution(Layer):
             dilation = config.sizes("dilation_rate", rank, 1)
         strides = config.sizes("strides", rank, 1)
         config.unimportant("lora_rank", "lora_alpha")
+        kernel = config.sizes("kernel_size", rank)
+        if rank == 3 and padding == "same":
+            self.tell_of_shifted_windows(kernel, strides)
         return Window(
-            config.sizes("kernel_size", rank), strides, dilation, padding == "same", padding == "causal",
+            kernel, strides, dilation, padding == "same", padding == "causal",
             config.channels_first(), negative=rank == 3 and not self.keras,
         )  # fmt: skip
 

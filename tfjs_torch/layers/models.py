@@ -42,7 +42,8 @@ class ModelLayer(Layer):
             masks = MAKES if layer.makes_mask else PASSES if layer.passes() else STOPS
             behaviour[node.name] = Behaviour(
                 masks, layer.takes_mask, layer.takes_all_masks, layer.arguments, layer.call_options,
-                stateful=node.config.get("stateful") is True, any_length=layer.any_length,
+                stateful=node.config.get("stateful") is True, passes_as_keras=layer.passes_as_keras(),
+                any_length=layer.any_length,
             )  # fmt: skip
             masked = masked or layer.starts_mask or (isinstance(module, LayersModel) and module.makes_masks)
             if layer.takes_ids or (isinstance(module, LayersModel) and all(module.takes_ids)):
@@ -50,6 +51,9 @@ class ModelLayer(Layer):
             if layer.fresh:
                 fresh.add(node.name)
         network.set_plan(behaviour, masked, id_layers, fresh)
+        for name in network.run_again:
+            said = "tf.js runs it once for each output that is asked for, which moves its states each time"
+            self.config.quirk(f"layer {name!r}: {said}")
         return network
 
 

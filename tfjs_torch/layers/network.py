@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from torch import Tensor, nn
 
-from ..errors import MismatchError, TopologyError
+from ..errors import MismatchError, TopologyError, warn
 from ..wiring import Wiring
+from .functions import looked_on
 from .geometry import channels_last
 from .planning import MAKES, PASSES, Behaviour, Step, lay_out, overwriting
 from .prediction import predict
@@ -42,6 +44,7 @@ class LayersModel(nn.Module):
         self._id_inputs: frozenset[str] = frozenset()
         self._any_length: frozenset[str] = frozenset()
         self.makes_masks = False
+        self._told: set[str] = set()  # the layers whose leaking mask the user has heard of
 
     @property
     def input_names(self) -> list[str]:
@@ -224,10 +227,12 @@ class LayersModel(nn.Module):
     def _run_as_tfjs(self, inputs: Sequence[Tensor], leak: Leak | None) -> tuple[Any, list[Tensor | None], Leak | None]:
         values: list[Any] = list(inputs)
         masks: list[Tensor | None] = [None] * len(inputs)
+        in_keras = [leak is not None and leak.inside] * len(inputs)  # which values are masked there
         late: dict[int, Tensor] = {}  # what the last run of a layer made: the model gives this, layers took the first
         for step in self._steps:
             args = [values[i] for i in step.inputs]
             given = [masks[i] for i in step.inputs]
+            here = any(in_keras[i] for i in step.inputs)
             if any(mask is not None for mask in given):
                 leak = Leak() if leak is None else leak
                 leak.mask = given[0]
@@ -235,20 +240,26 @@ class LayersModel(nn.Module):
             if isinstance(module, LayersModel) and step.layer == self._merged:
                 made, after, leak = module._run_as_tfjs(args, leak)
                 self._append(step, made, after, values, masks)
+                in_keras += [mask is not None for mask in masks[len(in_keras) :]]
                 continue
             if isinstance(module, LayersModel):
                 masked = module.makes_masks or leak is not None
-                made = module.run_masked(args, leak)[0] if masked else module(*args)
+                with contextlib.nullcontext() if leak is None else leak.entering(here):
+                    made = module.run_masked(args, leak)[0] if masked else module(*args)
             else:
                 keywords = step.keywords(values)
                 if step.takes_all_masks:
                     keywords["mask"] = given
                 elif step.takes_mask:
                     keywords["mask"] = None if leak is None else leak.mask
+                    if keywords["mask"] is not None and given[0] is None and not here:
+                        self._tell_of_leak(step.layer)
                 made = module(*args, **keywords)
                 for _ in range(step.runs - 1):
                     late.update(enumerate(module(*args, **keywords), step.output))
             self._append(step, made, self._mask_after(step, module, args, given), values, masks)
+            stays = here and self._stays_in_keras(step, module, args, leak)
+            in_keras += [stays or mask is not None for mask in masks[len(in_keras) :]]
         result = self._result([late.get(i, value) for i, value in enumerate(values)])
         return result, [masks[i] for i in self._outputs], leak
 
@@ -274,6 +285,23 @@ class LayersModel(nn.Module):
             self._append(step, made, self._mask_after(step, module, args, given), values, masks)
         return self._result(values), [masks[i] for i in self._outputs]
 
+    @staticmethod
+    def _stays_in_keras(step: Step, module: Any, args: list[Any], leak: Leak | None) -> bool:
+        """Whether what a layer makes of a masked value is masked in Keras; in doubt yes, and nothing is told."""
+        joins = len(args) > 1 and (step.takes_all_masks or not step.takes_mask)
+        if isinstance(module, LayersModel) or (step.masks == MAKES and (joins or leak is None)):
+            return True
+        if step.masks != MAKES or leak is None:
+            return step.passes_as_keras
+        made = module.compute_mask(args, [leak.mask, *[None] * (len(args) - 1)])
+        return any(mask is not None for mask in (made if isinstance(made, list) else [made]))
+
+    def _tell_of_leak(self, layer: str) -> None:
+        if layer not in self._told and not looked_on():
+            self._told.add(layer)
+            said = 'tf.js keeps the mask of an earlier layer and masks it with that; semantics="keras" does not'
+            warn(f"layer {layer!r}: {said}")
+
     def _mask_after(self, step: Step, module: Any, args: list[Any], given: list[Tensor | None]) -> Any:
         if step.masks == MAKES:
             return module.compute_mask(args, given)
@@ -290,6 +318,11 @@ class LayersModel(nn.Module):
     def _result(self, values: Sequence[Any]) -> Any:
         return values[self._outputs[0]] if len(self._outputs) == 1 else [values[i] for i in self._outputs]
 
+    @property
+    def run_again(self) -> list[str]:
+        """The layers that tf.js runs several times a call."""
+        return [step.layer for step in self._steps if step.runs > 1]
+
     def reset_states(self) -> None:
         """Forget what stateful recurrent layers remember between calls."""
         for module in self.modules():
@@ -301,6 +334,13 @@ class Leak:
     """tf.js keeps the last mask for all later layers of a call, masked or not, nested models included."""
 
     mask: Tensor | None = None
+    inside: bool = False  # of a nested model: whether its inputs are masked in Keras, too
+
+    @contextlib.contextmanager
+    def entering(self, masked: bool) -> Iterator[None]:
+        before, self.inside = self.inside, masked
+        yield
+        self.inside = before
 
 
 def _wanted(made: Any, step: Step) -> list[Any]:

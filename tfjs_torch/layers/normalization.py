@@ -104,24 +104,23 @@ class PlainLayerNorm(nn.Module):
         return f"axes={self.axes}, eps={self.eps:g}"
 
 
-@register("RMSNormalization", becomes="nn.RMSNorm")
+@register("RMSNormalization", becomes="nn.RMSNorm's formula and weight")
 class RMSNormalization(Layer):
     def build(self) -> nn.Module:
         axes, epsilon = self.config.axes("axis", -1), self.config.number("epsilon", 1e-6, 0)
         return AxesRMSNorm(self.weight("scale", "weight"), axes, epsilon)
 
 
-class AxesRMSNorm(nn.RMSNorm):
-    """nn.RMSNorm over any axes."""
+class AxesRMSNorm(nn.Module):
+    """nn.RMSNorm (torch 2.4) over any axes."""
 
     def __init__(self, shape: Sequence[int], axes: tuple[int, ...], eps: float) -> None:
-        super().__init__(tuple(shape), eps, device="meta")
-        self.axes, self.epsilon = axes, eps
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(tuple(shape), device="meta"))
+        self.axes, self.eps = axes, eps
 
     def forward(self, x: Tensor) -> Tensor:
-        if _trailing(self.axes, x.dim()):
-            return super().forward(x)
-        made = x * torch.rsqrt(x.square().mean(self.axes, keepdim=True) + self.epsilon)
+        made = x * torch.rsqrt(x.square().mean(self.axes, keepdim=True) + self.eps)
         return made * _placed(self.weight, [axis % x.dim() for axis in self.axes], x.dim())
 
 

@@ -23,6 +23,7 @@ class Behaviour(NamedTuple):
     arguments: tuple[str, ...] = ()
     call_options: tuple[str, ...] = ()
     stateful: bool = False
+    passes_as_keras: bool = False
     any_length: bool = False
 
 
@@ -40,6 +41,7 @@ class Step(NamedTuple):
         takes_all_masks: whether it wants those of all its inputs, in a list.
         given_masks: positions of the values that the call names as its masks, which then count instead.
         named: further inputs by keyword, as (keyword, position); options: plain values by keyword.
+        passes_as_keras: whether a mask goes through in Keras, where tf.js may stop it and then leak it.
         runs: how often tf.js runs it: once for each output that is wanted, which moves a kept state each time.
     """
 
@@ -55,6 +57,7 @@ class Step(NamedTuple):
     named: tuple[tuple[str, int], ...]
     options: tuple[tuple[str, Any], ...]
     runs: int = 1
+    passes_as_keras: bool = False
 
     @property
     def plain(self) -> bool:
@@ -100,6 +103,7 @@ def lay_out(wiring: Wiring, behaviour: dict[str, Behaviour], keras: bool) -> tup
         done = tuple(sorted({slot for slot in taken if last[slot] == i and slot not in results}))
         step = _step(call, taken, output, outputs, done, behaviour[call.layer], keras)
         again = behaviour[call.layer].stateful and not keras
+        step = step._replace(passes_as_keras=behaviour[call.layer].passes_as_keras)
         steps.append(step._replace(runs=len(wanted[call.layer, call.number])) if again else step)
     return tuple(steps), results
 

@@ -41,6 +41,8 @@ class Pooling(_Pooling):
         size = self.config.sizes("pool_size", self.rank, 2)
         strides = self.config.sizes("strides", self.rank, list(size))
         same = self.config.text("padding", "valid", ("valid", "same")) == "same"
+        if self.rank == 3 and same:
+            self.tell_of_shifted_windows(size, strides)
         module = MaxPool if self.node.class_name.startswith("Max") else AveragePool
         return module(size, strides, same, self.first(), self.rank == 3 and not self.keras)
 

@@ -130,6 +130,7 @@ class Layer:
         """build, and nothing may be left over."""
         module = self.build()
         self.config.refuse_rest()
+        self._tell_of_half_precision()
         return module
 
     def weight(
@@ -160,6 +161,10 @@ class Layer:
         keys = (key,) if isinstance(key, str) else key
         self.weights.append(Weight((spec.name,), (spec.shape,), keys, layout, self._options_of(name)))
         return spec.shape
+
+    def passes_as_keras(self) -> bool:
+        """Whether a mask goes through in Keras, whatever semantics were asked for."""
+        return self.passes_mask if self.passes_mask_in_keras is None else self.passes_mask_in_keras
 
     def has_weight(self, name: str) -> bool:
         return self.context.stored.find(self.owner, self.scope, name, self.context.outer) is not None
@@ -202,8 +207,7 @@ class Layer:
         inner = find(node)(node, self.context, scope, None if scope is None else self.owner)
         module = inner.finish()
         self.weights += [weight.below(prefix) for weight in inner.weights] if prefix else inner.weights
-        for quirk in inner.config.quirks:
-            self.config.quirk(f"{inner.where}: {quirk}")
+        self.config.quirks += [f"{inner.where}: {quirk}" for quirk in inner.config.quirks]
         return inner, module
 
     def nested(self, key: str, required: bool = True) -> Node | None:
@@ -218,6 +222,17 @@ class Layer:
         if not isinstance(found, dict) or not isinstance(found.get("class_name"), str):
             raise TopologyError(f"{self.where}: {key}", f"a layer {{class_name, config}} expected, found {found!r:.60}")
         return node_of(found, f"{self.where}: {key}", self.name, self.keras)
+
+    def tell_of_shifted_windows(self, kernel: Shape, strides: Shape) -> None:
+        """The quirk of 3-D windows with padding="same" (geometry.same_pads: may_be_negative)."""
+        if not self.keras and any(width < stride for width, stride in zip(kernel, strides, strict=True)):
+            self.config.quirk("tf.js shifts 3-D windows that are narrower than their strides, Keras does not")
+
+    def _tell_of_half_precision(self) -> None:
+        policy = self.config.get("dtype", None)
+        name = policy.get("config", {}).get("name") if isinstance(policy, dict) else policy
+        if isinstance(name, str) and "float16" in name:
+            self.config.quirk(f"tf.js and this package compute in float32, Keras in {name}", in_both=True)
 
     def passes(self) -> bool:
         """Whether a mask goes through, in the semantics that were asked for."""

@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..errors import MismatchError, UnsupportedError
+from ..errors import MismatchError, UnsupportedError, warn
 from ..wiring import Node
+from .functions import looked_on
 from .network import LayersModel, Leak
 from .recurrent_layers import SequenceLayer, below, frozen
 from .recurrent_modules import layered, merged
@@ -41,6 +42,7 @@ class EveryStep(nn.Module):
         super().__init__()
         self.layer = module
         self.keras = keras
+        self.told = False
         self.asks_layer = asks_layer  # Keras 2 makes the mask that goes on from the layer's own
         self.takes_mask = layer.takes_mask
         self.passes_mask = layer.passes()
@@ -48,6 +50,10 @@ class EveryStep(nn.Module):
 
     def forward(self, x: Tensor, *, mask: Any = None) -> Tensor:
         batch, steps = x.shape[:2]
+        if mask is not None and self.takes_mask and not (self.keras or self.told or looked_on()):
+            self.told = True
+            said = "tf.js masks the steps inside of each step with the outer mask"
+            warn(f'TimeDistributed: {said}; semantics="keras" does not')
         if self.in_turn:
             masks = [mask if mask is None or not self.keras else mask[:, t] for t in range(steps)]
             return torch.stack([self._called(x[:, t], masks[t]) for t in range(steps)], 1)
