@@ -15,7 +15,7 @@ import pytest
 import torch
 from test_layers import ALL, apart, outputs_of
 
-from tfjs_torch import MismatchError, load_model, save_model
+from tfjs_torch import MismatchError, UnsupportedError, load_model, save_model
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::tfjs_torch.TfjsTorchWarning"),
@@ -239,3 +239,19 @@ def test_recurrent_models_work_with_transforms_of_torch_func(activation: str) ->
     assert torch.func.grad(lambda x: model(x).sum())(x).shape == x.shape
     compiled = torch.compile(model, backend="aot_eager")
     assert same(compiled(x), wanted)
+
+
+def test_code_in_a_file_is_named_and_never_run() -> None:
+    config = {"name": "mine", "function": ["4wEAAAA=", None, None], "batch_input_shape": [None, 2]}
+    layer = {"class_name": "Lambda", "config": config}
+    topology = {"class_name": "Sequential", "config": {"name": "net", "layers": [layer]}}
+    document = {"modelTopology": topology, "weightsManifest": [{"paths": [], "weights": []}]}
+    with pytest.raises(UnsupportedError, match=r"layer 'mine': .* found 'Lambda'; it holds code, which is never run"):
+        load_model({"model.json": json.dumps(document).encode()})
+
+
+def test_a_model_goes_to_another_device() -> None:
+    model = load_model(SAMPLE, device="meta")
+    assert {parameter.device.type for parameter in model.parameters()} == {"meta"}
+    assert model(torch.rand(2, 3, device="meta")).shape == (2, 4)
+    assert load_model(SAMPLE).to("meta")(torch.rand(2, 3, device="meta")).device.type == "meta"

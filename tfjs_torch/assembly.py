@@ -14,6 +14,7 @@ from .layers import Context, StoredWeights, Weight
 from .layers.models import ModelLayer
 from .layers.network import LayersModel
 from .manifest import Manifest
+from .tensors import said_of_keys
 from .wiring import Node, wiring_of
 
 SEMANTICS = ("tfjs", "keras")
@@ -78,12 +79,8 @@ def to_tfjs(weights: tuple[Weight, ...], state_dict: Mapping[str, Any]) -> dict[
     missing = [key for key, optional in known.items() if key not in state_dict and not optional]
     unexpected = [key for key in state_dict if key not in known]
     if missing or unexpected:
-        said = [
-            f"{what} key(s) in state_dict: {', '.join(f'{key!r}' for key in keys[:20])}."
-            for what, keys in (("Missing", missing), ("Unexpected", unexpected))
-            if keys
-        ]
-        raise MismatchError("state_dict", f"the keys of this model expected. {' '.join(said)}")
+        said = said_of_keys(missing, unexpected)
+        raise MismatchError("state_dict", f"the keys of this model expected. {said}")
     tensors: dict[str, Tensor] = {}
     for weight in weights:
         tensors.update(weight.to_tfjs(state_dict))

@@ -82,6 +82,18 @@ class Chain:
         return tensors
 
 
+def of_convolution(rank: int) -> Layout:
+    """[*space, in, out] <-> [out, in, *space]; of a transposed one, [*space, out, in] <-> [in, out, *space]."""
+    return Permute(rank + 1, rank, *range(rank))
+
+
+def of_depthwise(kernel: tuple[int, ...], channels: int, times: int) -> Layout:
+    """[*space, channels, times] <-> [channels * times, 1, *space]."""
+    rank = len(kernel)
+    turned = Permute(rank, rank + 1, *range(rank))
+    return Chain(turned, Reshape((channels, times, *kernel), (channels * times, 1, *kernel)))
+
+
 @dataclass(frozen=True)
 class Blocks:
     """Equal blocks along the first axis in another order: a GRU's z, r, h are torch's r, z, n as Blocks(1, 0, 2)."""

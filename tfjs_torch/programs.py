@@ -90,7 +90,7 @@ def _onnx(model: LayersModel, exported: Any, where: str) -> bytes:
         assert program is not None
         data: bytes = program.model_proto.SerializeToString()
         return data
-    except Exception as error:
+    except Exception as error:  # torch raises whatever it trips over
         raise _unsupported(where, "torch.onnx", error) from error
 
 

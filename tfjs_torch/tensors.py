@@ -187,16 +187,17 @@ def _match_names(expected: Sequence[str], tensors: Mapping[str, Any]) -> None:
     missing = [name for name in expected if name not in tensors]
     unexpected = [name for name in tensors if name not in names]
     if missing or unexpected:
-        said = [
-            f"{what} key(s) in state_dict: {_quoted(keys)}."
-            for what, keys in (("Missing", missing), ("Unexpected", unexpected))
-            if keys
-        ]
         raise MismatchError(
             "state_dict",
-            f"the {len(expected)} tensors of the manifest expected. {' '.join(said)} "
+            f"the {len(expected)} tensors of the manifest expected. {said_of_keys(missing, unexpected)} "
             + ('Keys of torch\'s modules need layout="torch"' if _of_torch(unexpected) else _OTHER_MODEL),
         )
+
+
+def said_of_keys(missing: Sequence[str], unexpected: Sequence[str]) -> str:
+    """In torch's words: which keys of a state_dict are missing, and which are too many."""
+    both = (("Missing", missing), ("Unexpected", unexpected))
+    return " ".join(f"{what} key(s) in state_dict: {_quoted(keys)}." for what, keys in both if keys)
 
 
 _OTHER_MODEL: Final = "Give the model that the state_dict came from"

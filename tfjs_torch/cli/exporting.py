@@ -79,7 +79,7 @@ def _made(text: str) -> nn.Module:
     factory = _found(Path(file), name)
     try:
         module = factory()
-    except Exception as error:
+    except Exception as error:  # the user's own code
         raise MismatchError(
             text, f"a call without arguments expected to make the module, found {_told(error)}"
         ) from error
@@ -102,7 +102,7 @@ def _found(file: Path, name: str) -> Callable[[], Any]:
         spec.loader.exec_module(loaded)
     except TfjsTorchError:
         raise
-    except Exception as error:
+    except Exception as error:  # the user's own code
         raise FilesError(str(file), f"a file that can be imported expected, found {_told(error)}") from error
     factory: Callable[[], Any] | None = getattr(loaded, name, None)
     if not callable(factory):

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..layout import AS_IS, Chain, Permute, Reshape
+from ..layout import AS_IS, of_convolution, of_depthwise
 from . import configs
 from .graph import Symbol
 from .linear import holding
@@ -48,7 +48,7 @@ def _full(site: Site, module: Convolution, x: Symbol) -> Symbol:
     config = configs.convolution(
         module.out_channels, module.kernel_size, strides, padding, dilation, module.bias is not None
     )
-    weights = weights_of(module, kernel=("weight", Permute(rank + 1, rank, *range(rank))), bias=("bias", AS_IS))
+    weights = weights_of(module, kernel=("weight", of_convolution(rank)), bias=("bias", AS_IS))
     space = _space(x, module.kernel_size, strides, dilation, padding)
     trainable = is_trainable(module)
     made = site.emit(f"Conv{rank}D", config, [x], (*space, module.out_channels), weights=weights, trainable=trainable)
@@ -88,7 +88,7 @@ def _depthwise(site: Site, module: Convolution, x: Symbol) -> Symbol:
     times = module.out_channels // channels
     config = configs.depthwise(kernel, strides, padding, times, module.bias is not None)
     # [height, width, channels, times] <-> [channels * times, 1, *space]
-    layout = Chain(Permute(2, 3, 0, 1), Reshape((channels, times, *kernel), tuple(module.weight.shape)))
+    layout = of_depthwise(tuple(kernel), channels, times)
     weights = weights_of(module, depthwise_kernel=("weight", layout), bias=("bias", AS_IS))
     shape = (*_space(image, kernel, strides, (1, 1), padding), module.out_channels)
     made = site.emit("DepthwiseConv2D", config, [image], shape, weights=weights, trainable=is_trainable(module))
@@ -119,7 +119,7 @@ def transposed(site: Site, module: Transposed, x: Value, output_size: Any = None
     if min(end for _, end in crops) < 0:
         site.refuse(f"a smaller output_padding expected, found {module.output_padding}; tf.js' output ends before it")
     extra = (1,) * (2 - rank)  # tf.js has none for sequences: an image of width 1
-    layout = Permute(rank + 1, rank, *range(rank))
+    layout = of_convolution(rank)
     weights = weights_of(module, kernel=("weight", layout), bias=("bias", AS_IS))
     if extra:
         weights["kernel"] = weights["kernel"].unsqueeze(1)

@@ -100,7 +100,7 @@ def _graph_of(module: nn.Module, inputs: int) -> fx.Graph:
     state = torch.random.get_rng_state()
     try:
         traced = fx.Tracer().trace(module, concrete_args=options or None)
-    except Exception as error:
+    except Exception as error:  # torch.fx runs the user's forward(): anything may come out of it
         raise UnsupportedError(
             type(module).__name__,
             "a forward() that does the same for every input expected; torch.fx could not follow it: "
@@ -204,7 +204,7 @@ class _Run:
                 if node.op == "call_method":
                     return getattr(args[0], str(node.target))(*args[1:], **kwargs)
                 return node.target(*args, **kwargs)  # type: ignore[operator]
-        except Exception as error:
+        except Exception as error:  # the user's own code and torch's modules run here
             said = " ".join(str(error).split())
             raise MismatchError(where, f"an input_shape that fits the module expected; torch says: {said}") from error
 

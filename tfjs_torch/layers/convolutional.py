@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import MismatchError
-from ..layout import Chain, Layout, Permute, Reshape
+from ..layout import of_convolution, of_depthwise
 from .channels_last import CONVOLUTIONS, TRANSPOSED, Separable, Window
 from .functions import Function, function_of, linear
 from .geometry import channels_first, channels_last
@@ -55,11 +55,6 @@ class _Convolution(Layer):
         )  # fmt: skip
 
 
-def _kernel(rank: int) -> Layout:
-    """[*space, in, out] <-> [out, in, *space]."""
-    return Permute(rank + 1, rank, *range(rank))
-
-
 @register("Conv1D", "Convolution1D", becomes="nn.Conv1d")
 @register("Conv2D", "Convolution2D", becomes="nn.Conv2d")
 @register("Conv3D", "Convolution3D", becomes="nn.Conv3d")
@@ -70,7 +65,7 @@ class Conv(_Convolution):
         if window.first and self.rank == 1 and not self.keras:
             self.config.quirk("tf.js leaves the channels of a channels_first Conv1D last in its output")
             window = window._replace(first=False, half_first=True)
-        shape = self.weight("kernel", "weight", _kernel(self.rank), (*window.kernel, None, filters))
+        shape = self.weight("kernel", "weight", of_convolution(self.rank), (*window.kernel, None, filters))
         bias = self.bias(filters)
         return CONVOLUTIONS[self.rank](shape[-2] * groups, filters, window, bias, self.function(), groups)  # type: ignore[no-any-return]
 
@@ -86,7 +81,7 @@ class ConvTranspose(_Convolution):
         extra = None if extra is None else self.config.sizes("output_padding", rank, least=0)
         self.config.unimportant("groups")
         filters = self.config.integer("filters")
-        layout = Permute(rank + 1, rank, *range(rank))
+        layout = of_convolution(rank)
         shape = self.weight("kernel", "weight", layout, (*window.kernel, filters, None))
         bias = self.bias(filters)
         return TRANSPOSED[rank](shape[-1], filters, window, bias, self.function(), extra)  # type: ignore[no-any-return]
@@ -95,11 +90,9 @@ class ConvTranspose(_Convolution):
 class _Depthwise(_Convolution):
     def depthwise(self, window: Window, key: str) -> tuple[int, int]:
         """Claim the kernel [*space, C, M]: torch has it as [C * M, 1, *space]. Returns C and M."""
-        rank = self.rank
         name = "depthwise_kernel" if self.has_weight("depthwise_kernel") else "kernel"  # as Keras 3 calls it
         *_, channels, times = self.weight_shape(name)
-        many = (channels, times, *window.kernel)
-        layout = Chain(Permute(rank, rank + 1, *range(rank)), Reshape(many, (channels * times, 1, *window.kernel)))
+        layout = of_depthwise(window.kernel, channels, times)
         self.weight(name, key, layout, (*window.kernel, None, None))
         return channels, times
 
@@ -125,7 +118,7 @@ class SeparableConv(_Depthwise):
         self.config.unimportant("depth_multiplier", "groups")
         channels, times = self.depthwise(window, "depthwise.weight")
         one = (1,) * rank
-        self.weight("pointwise_kernel", "pointwise.weight", _kernel(rank), (*one, channels * times, filters))
+        self.weight("pointwise_kernel", "pointwise.weight", of_convolution(rank), (*one, channels * times, filters))
         bias = self.bias(filters, "pointwise.bias")
         module = CONVOLUTIONS[rank]
         after = Window(one, one, one, first=window.first)

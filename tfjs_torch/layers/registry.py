@@ -230,7 +230,8 @@ class Layer:
 
     def _tell_of_half_precision(self) -> None:
         policy = self.config.get("dtype", None)
-        name = policy.get("config", {}).get("name") if isinstance(policy, dict) else policy
+        options = policy.get("config") if isinstance(policy, dict) else None
+        name = options.get("name") if isinstance(options, dict) else policy
         if isinstance(name, str) and "float16" in name:
             self.config.quirk(f"tf.js and this package compute in float32, Keras in {name}", in_both=True)
 
