@@ -1,6 +1,6 @@
 """One model as files: the JSON, its weight files, and the sidecars that ml5 and Teachable Machine need.
 
-Read from a folder, the path of the JSON, a .zip, or {file name: bytes}; written back to a folder or
+Read from a folder, the path of the JSON, a .zip, or {file name: bytes or path}; written back to a folder or
 a .zip, complete or not at all.
 """
 
@@ -140,11 +140,12 @@ class Artifacts:
         return replace(self, json_name=json_name)
 
 
-def read_artifacts(source: Source) -> Artifacts:
+def read_artifacts(source: Source, *, weights: bool = True) -> Artifacts:
     """Find and check a model's files. Weight files are opened only when their bytes are wanted.
 
     Args:
-        source: a folder, the path of the JSON, a .zip (path or bytes), {file name: bytes}, or Artifacts.
+        source: a folder, the path of the JSON, a .zip (path or bytes), {file name: bytes or Path}, or Artifacts.
+        weights: False leaves the weight files out, which need not be there then: a template to write like.
 
     Raises:
         FilesError: no model there, several, a file missing, or a path that leads out of the folder.
@@ -164,7 +165,7 @@ def read_artifacts(source: Source) -> Artifacts:
     manifest = parse_manifest(document, where)
     for note in manifest.notes:
         warn(f"{where}: {note}")
-    shards, notes = find_shards(files, json_name, manifest)
+    shards, notes = find_shards(files, json_name, manifest) if weights else ([], [])
     sidecars = find_sidecars(files, json_name, manifest)
     notes = [*manifest.notes, *notes]
     return Artifacts(plain_name(json_name), text, manifest, tuple(shards), sidecars, tuple(notes), where)

@@ -13,7 +13,7 @@ from .artifacts import Artifacts, read_artifacts, target_of, template
 from .containers import Advance, is_container, read_container, write_container
 from .encoder import Tensor
 from .errors import MismatchError
-from .saving import inside, write_files
+from .saving import Files, inside, write_files
 from .tensors import Quantize, encode_files, stored_tensors
 
 PROGRAMS: Final = (".pt2", ".onnx")  # whole models, written through torch's own exporters
@@ -40,7 +40,92 @@ def open_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], Artif
     if is_container(path):
         return read_container(path), None
     artifacts = read_artifacts(path)
-    return dict(stored_tensors(artifacts)), artifacts
+    return open_model(artifacts), artifacts
+
+
+def open_model(artifacts: Artifacts) -> dict[str, Tensor]:
+    """The tensors of a model, lengths checked, none read yet.
+
+    Raises:
+        WeightsLengthError: the weight files do not have exactly the bytes that the manifest asks for.
+    """
+    return dict(stored_tensors(artifacts))
+
+
+def open_container(path: str | os.PathLike[str]) -> dict[str, Tensor]:
+    """The tensors of a .safetensors, .npz, .pt or .pth file.
+
+    Raises:
+        FilesError: the file is missing or broken, or holds anything but tensors. Nothing in it is ever executed.
+    """
+    return read_container(path)
+
+
+def model_files(
+    tensors: Mapping[str, Tensor],
+    like: Artifacts | None,
+    *,
+    quantize: Quantize = None,
+    shard_bytes: int | None = None,
+    advance: Advance | None = None,
+) -> Files:
+    """(name, buffers) of a model's files, lazily, the JSON last; all checks come before the first buffer.
+
+    Args:
+        tensors: the values, fetched when they are written.
+        like: the template, see save_file; None makes a model.json without layers.
+        quantize, shard_bytes: see save_file.
+        advance: told the number of bytes after each piece.
+
+    Raises:
+        MismatchError: tensors that do not fit the template.
+
+    Example:
+        >>> from tfjs_torch.conversion import model_files, open_tensors
+        >>> tensors, artifacts = open_tensors("samples/ml5-classifier")
+        >>> [name for name, pieces in model_files(tensors, artifacts) if list(pieces)]
+        ['./model.weights.bin', 'model_meta.json', 'model.json']
+    """
+    return encode_files(tensors, like, quantize, shard_bytes, advance=advance)
+
+
+def in_layout_of_torch(artifacts: Artifacts, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+    """A model's tensors under the keys and in the shapes of torch's modules (`dense.weight`, [out, in]).
+
+    Raises:
+        UnsupportedError: a graph-model, or a layer that is not known. MismatchError: no layers.
+    """
+    import torch  # here: a second to import, for those who need it
+
+    from .weights import as_modules_have_them
+
+    own = {name: tensor if _is_text(tensor) else torch.from_numpy(_owned(tensor)) for name, tensor in tensors.items()}
+    return as_modules_have_them(artifacts.manifest, own, None, artifacts.where)
+
+
+def from_layout_of_torch(artifacts: Artifacts, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The way back: the manifest's tensors, of the state_dict of torch's modules.
+
+    Raises:
+        MismatchError: missing or unexpected keys, or a shape that does not fit.
+    """
+    from .assembly import assemble  # here: torch takes a second to import
+    from .torch_tensors import as_tensors
+    from .weights import under_stored_names
+
+    weights = assemble(artifacts.manifest, where=artifacts.where).weights
+    given = {name: np.asarray(tensor) for name, tensor in tensors.items()}
+    return as_tensors(under_stored_names(artifacts.manifest, weights, given, artifacts))
+
+
+def _is_text(tensor: Tensor) -> bool:
+    return np.dtype(tensor.dtype).kind in "OSU"
+
+
+def _owned(tensor: Tensor) -> Any:
+    """An array that torch may take over: writable, in this machine's byte order."""
+    array = np.asarray(tensor)
+    return array if array.flags.writeable and array.flags.c_contiguous else array.copy()
 
 
 def stored_length(tensors: Mapping[str, Tensor]) -> int:

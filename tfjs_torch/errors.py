@@ -18,6 +18,9 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 
 class TfjsTorchError(ValueError):
@@ -73,8 +76,37 @@ class TfjsTorchWarning(UserWarning):
     """Something the user should know about a job that was done nevertheless."""
 
 
+_collector: ContextVar[list[str] | None] = ContextVar("collector", default=None)
+
+
+@contextmanager
+def collected_warnings() -> Iterator[list[str]]:
+    """The warnings of the calls inside, each once, as a list instead of Python's own way.
+
+    Unlike `warnings.catch_warnings` it is good for several threads and tasks at once: each has its own.
+
+    Example:
+        >>> from tfjs_torch import errors
+        >>> with errors.collected_warnings() as told:
+        ...     errors.warn("something to know")
+        >>> told
+        ['something to know']
+    """
+    told: list[str] = []
+    token = _collector.set(told)
+    try:
+        yield told
+    finally:
+        _collector.reset(token)
+
+
 def warn(message: str) -> None:
     """Warn at the line of the caller's own code, not at one of this package."""
+    told = _collector.get()
+    if told is not None:
+        if message not in told:
+            told.append(message)
+        return
     level, frame = 2, sys._getframe(1)
     while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == __package__:
         level, frame = level + 1, frame.f_back

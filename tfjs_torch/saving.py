@@ -11,7 +11,8 @@ import os
 import re
 import zipfile
 from collections.abc import Iterable, Iterator
-from pathlib import Path, PurePosixPath
+from functools import lru_cache
+from pathlib import Path
 from typing import IO, Any, Final
 
 from .errors import FilesError
@@ -87,12 +88,18 @@ def inside(name: str, where: str = "weightsManifest paths") -> str:
         >>> inside("./model.weights.bin")
         'model.weights.bin'
     """
-    parts = [part for part in name.split("/") if part not in ("", ".")]
-    if not parts or ".." in parts or _LEADS_OUT.search(name):
+    plain = _inside(name)
+    if plain is None:
         raise FilesError(
             where, f"a path inside the model's folder expected, found {name!r}; nothing was read or written"
         )
-    return str(PurePosixPath(*parts))
+    return plain
+
+
+@lru_cache(maxsize=1024)
+def _inside(name: str) -> str | None:
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    return None if not parts or ".." in parts or _LEADS_OUT.search(name) else "/".join(parts)
 
 
 def resolve_inside(folder: Path, name: str, where: str) -> Path:

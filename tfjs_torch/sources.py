@@ -78,12 +78,14 @@ class FolderFiles:
 
 
 class MemoryFiles:
+    """{file name: its bytes, or the path where they lie}."""
+
     def __init__(self, files: Mapping[str, Any], where: str = "files") -> None:
         self.where = where
         for name, data in files.items():
-            if not isinstance(name, str) or not isinstance(data, (bytes, bytearray, memoryview)):
+            if not isinstance(name, str) or not isinstance(data, (bytes, bytearray, memoryview, Path)):
                 raise FilesError(
-                    where, f"{{file name: bytes}} expected, found {type(name).__name__}: {type(data).__name__}"
+                    where, f"{{file name: bytes or Path}} expected, found {type(name).__name__}: {type(data).__name__}"
                 )
         top = _common_folder(files)
         self._files = {inside(name, where)[len(top) :]: data for name, data in files.items()}
@@ -98,10 +100,13 @@ class MemoryFiles:
         return inside(name, self.where) in self._files
 
     def shard(self, name: str) -> Shard:
-        return MemoryShard(name, self._files[inside(name, self.where)])
+        data = self._files[inside(name, self.where)]
+        return FileShard(name, data) if isinstance(data, Path) else MemoryShard(name, data)
 
     def text(self, name: str) -> bytes:
         data = self._files[inside(name, self.where)]
+        if isinstance(data, Path):
+            return FolderFiles(data.parent).text(data.name)
         _limit(len(data), name)
         return bytes(data)
 

@@ -74,7 +74,7 @@ def tfjs_to_torch(
     with without_garbage_collection():
         parsed = given_manifest(manifest)
         tensors = _to_torch(given_groups(parsed, bin), None if layout == "torch" else device, engine)
-        return _as_modules_have_them(parsed, tensors, device) if layout == "torch" else tensors
+        return as_modules_have_them(parsed, tensors, device) if layout == "torch" else tensors
 
 
 def torch_to_tfjs(
@@ -156,7 +156,7 @@ def load_file(
         artifacts = read_artifacts(path)
         if layout != "torch":
             return _load(artifacts, device, engine)
-        return _as_modules_have_them(artifacts.manifest, _load(artifacts, None, engine), device, artifacts.where)
+        return as_modules_have_them(artifacts.manifest, _load(artifacts, None, engine), device, artifacts.where)
 
 
 def save_file(
@@ -266,9 +266,14 @@ def _recall(state_dict: Mapping[str, Any], manifest: Manifest) -> dict[str, Stor
     return found
 
 
-def _as_modules_have_them(
+def as_modules_have_them(
     manifest: Manifest, tensors: StateDict, device: torch.device | str | None, where: str = "manifest"
 ) -> StateDict:
+    """A state_dict of torch's modules, of the manifest's tensors.
+
+    Raises:
+        TopologyError, UnsupportedError, MismatchError: see assemble.
+    """
     weights = assemble(manifest, where=where).weights
     state = {key: as_parameter(tensor) for key, tensor in to_torch(weights, tensors).items()}
     for weight in weights:

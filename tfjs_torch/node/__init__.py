@@ -74,12 +74,17 @@ def find_tfjs() -> Tfjs:
             "node and tf.js to compare with expected, found no node on PATH; "
             "install Node.js 18 or newer (nodejs.org), then: npm install @tensorflow/tfjs",
         )
-    for folder in _places():
-        if (folder / "@tensorflow" / "tfjs" / "package.json").is_file():
-            return Tfjs(node, folder)
+    modules = find_modules()
+    if modules is not None:
+        return Tfjs(node, modules)
     named = os.environ.get(PLACE)
     where = f"{PLACE}={named}" if named else f"{PLACE}, node_modules here or above, and npm's global folder"
     raise UnsupportedError("verify", f"tf.js expected in {where}, found none; install it: npm install @tensorflow/tfjs")
+
+
+def find_modules() -> Path | None:
+    """The folder node_modules that holds @tensorflow/tfjs, looked for where find_tfjs says; None: there is none."""
+    return next((f for f in _places() if (f / "@tensorflow" / "tfjs" / "package.json").is_file()), None)
 
 
 def run_tfjs(tfjs: Tfjs, artifacts: Artifacts, inputs: Sequence[Array], folder: Path) -> Run:
