@@ -24,9 +24,10 @@ ORDER = [
     "_version", "errors", "strict_json",
     "manifest", "topology", "references", "wiring", "parallel", "quantization", "shards", "codec", "encoder",
     "saving", "sharding", "sources", "discovery", "artifacts", "tensors",
-    "official", "engines", "given", "compat", "statistics", "oddities", "summary", "comparison",
+    "official", "engines", "given", "compat", "statistics", "oddities", "summary", "comparison", "changes",
     "torch_tensors", "containers", "layout", "layers", "assembly", "weights", "model",
-    "exporting", "node", "sample_inputs", "verifying", "conversion", "programs", "cli", "__main__", "__init__",
+    "exporting", "node", "sample_inputs", "trial", "outlining", "verifying", "conversion", "programs",
+    "processing", "cli", "__main__", "__init__",
 ]  # fmt: skip
 WITH_TORCH = [
     "torch_tensors",
@@ -37,8 +38,11 @@ WITH_TORCH = [
     "model",
     "exporting",
     "sample_inputs",
+    "trial",
+    "outlining",
     "verifying",
     "programs",
+    "processing",
 ]
 WITHOUT_TORCH = [room for room in ORDER if room not in WITH_TORCH]
 

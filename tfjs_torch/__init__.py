@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from . import layers, official
+    from . import layers, official, processing
     from .artifacts import Artifacts, read_artifacts
     from .compat import decode_weights, write_weights
     from .errors import (
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from .exporting import export_model
     from .layers import supported_layers
     from .model import load_model, save_model
+    from .outlining import Outline, outline
+    from .processing import process
     from .summary import ModelSummary, inspect
     from .verifying import Report, verify
     from .weights import load_file, save_file, tfjs_to_torch, torch_to_tfjs
@@ -46,6 +48,8 @@ _ROOMS = {
     "exporting": ("export_model",),
     "layers": ("supported_layers",),
     "model": ("load_model", "save_model"),
+    "outlining": ("Outline", "outline"),
+    "processing": ("process",),
     "summary": ("ModelSummary", "inspect"),
     "verifying": ("Report", "verify"),
     "weights": ("load_file", "save_file", "tfjs_to_torch", "torch_to_tfjs"),
@@ -59,6 +63,7 @@ __all__ = [
     "ManifestError",
     "MismatchError",
     "ModelSummary",
+    "Outline",
     "Report",
     "TfjsTorchError",
     "TfjsTorchWarning",
@@ -73,6 +78,9 @@ __all__ = [
     "load_file",
     "load_model",
     "official",
+    "outline",
+    "process",
+    "processing",
     "read_artifacts",
     "save_file",
     "save_model",
@@ -85,7 +93,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("layers", "official"):
+    if name in ("layers", "official", "processing"):
         return import_module(f".{name}", __name__)
     if name in _HOME:
         try:
