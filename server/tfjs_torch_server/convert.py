@@ -1,0 +1,353 @@
+"""The work behind POST /convert: models in, files and a report out. Runs in a thread, a piece at a time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from tfjs_torch import Artifacts, conversion, errors, load_model, process, processing, programs, read_artifacts
+from tfjs_torch.changes import Change, change_of
+
+from .options import Options
+from .problems import Problem
+from .recognise import Model, Upload
+from .settings import Settings
+from .work import Work
+
+Tensors = Mapping[str, Any]
+
+_IN_MEMORY: Final = 8 << 20  # bytes of an answer that need no file
+_AT_ONCE: Final = 64 << 20  # bytes of models whose tensors are all held, which is faster
+_QUICK, _FEW = 1 << 16, 4  # bytes of files, and steps, that take about a millisecond
+_PIECE: Final = 1 << 20
+_exporting = threading.Lock()  # torch.export and the ONNX exporter are not made for several threads
+
+
+@dataclass
+class OutFile:
+    """A file of an answer: its name, its pieces, and its length where it is known."""
+
+    name: str
+    pieces: Callable[[], Iterable[Any]]
+    size: int | None = None
+
+    @classmethod
+    def of(cls, name: str, data: bytes) -> OutFile:
+        """Of bytes in memory."""
+        return cls(name, lambda: (data,), len(data))
+
+    @classmethod
+    def at(cls, name: str, path: Path) -> OutFile:
+        """Of a file on disk, which must live as long as the answer."""
+        return cls(name, lambda: _pieces_of(path), path.stat().st_size)
+
+
+@dataclass
+class Result:
+    """What became of an upload."""
+
+    files: list[OutFile]
+    report: dict[str, Any]
+
+
+def convert(upload: Upload, options: Options, work: Work, settings: Settings) -> Result:
+    """Convert and process an upload.
+
+    Raises:
+        Problem, TfjsTorchError: what is wrong with it. ClientGone: nobody waits.
+    """
+    started = time.perf_counter()
+    with errors.collected_warnings() as told:
+        told += [f"{name}: belongs to no model.json; left out" for name in upload.ignored]
+        job = _Job(upload, options, work, settings, told)
+        files = job.files()
+        changes = job.changes()
+    report = {
+        "to": options.to,
+        "steps": [step.to_json() for step in options.steps],
+        "tensors": [change.to_dict() for change in changes],
+        "changed_tensors": sum(change.changed != 0 for change in changes),
+        "parameters": sum(change.size for change in changes),
+        "changed_parameters": sum(change.changed or 0 for change in changes),
+        "warnings": told,
+        "files": [{"name": file.name, "bytes": file.size} for file in files],
+        "seconds": round(time.perf_counter() - started, 6),
+    }
+    return Result(files, report)
+
+
+def is_quick(upload: Upload, options: Options) -> bool:
+    """Whether convert() takes about a millisecond: a small model, and steps that are ours."""
+    sizes = [len(data) for model in upload.models for data in model.files.values() if isinstance(data, bytes)]
+    return (
+        options.to == "tfjs"
+        and sum(sizes) <= _QUICK
+        and len(options.steps) <= _FEW
+        and not any(call.step.source or call.step.takes == "module" for call in options.steps)
+        and not any(model.weights for model in upload.models)
+    )
+
+
+class _Job:
+    def __init__(self, upload: Upload, options: Options, work: Work, settings: Settings, told: list[str]) -> None:
+        main, *others = upload.models
+        self.options, self.work, self.settings, self.told = options, work, settings, told
+        self.artifacts = main.artifacts()
+        self.weights = main.weights
+        self.before, given = self._tensors(main, self.artifacts)
+        loaded = [self._tensors(other, other.artifacts())[1] for other in others]
+        if others and not any(step.step.others[1] != 0 for step in options.steps):
+            told.append(f"{len(others) + 1} models came in and no step takes more than one; the first was taken")
+            loaded = []
+        self.after: dict[str, Any] = dict(given)
+        if options.steps or self.before is not given:
+            self._process(given, loaded)
+
+    def _process(self, given: Tensors, loaded: list[Tensors]) -> None:
+        """Small models at once; of large ones each tensor when it is written, and compared on that occasion."""
+        at_once = sum(map(conversion.stored_length, (given, *loaded))) <= _AT_ONCE
+        states: list[Any] = [processing.state_dict_of(tensors) for tensors in (given, *loaded)]
+        if at_once:
+            self.before = {name: np.asarray(tensor) for name, tensor in self.before.items()}
+            states = [dict(state) for state in states]
+        new = process(states[0], self.options.steps, others=states[1:]) if self.options.steps else states[0]
+        after = processing.lazy_tensors(new)
+        if at_once:
+            self.after = {name: np.asarray(tensor) for name, tensor in after.items()}
+            return
+        self.after = {
+            name: _Observed(name, self.before.get(name), tensor, self.options.bins, self.work)
+            for name, tensor in after.items()
+        }
+
+    def files(self) -> list[OutFile]:
+        """The files of the answer; all that can go wrong has gone wrong when they are returned."""
+        to, artifacts = self.options.to, self.artifacts
+        if to != "tfjs" and (self.options.quantize or self.options.shard_bytes):
+            raise Problem(
+                422, "quantize" if self.options.quantize else "shard_bytes",
+                f"to=tfjs expected with it, found to={to}", "leave it out",
+            )  # fmt: skip
+        if to in ("pt2", "onnx"):
+            return [self._program(to)]
+        if to != "tfjs":
+            return [self._container(to)]
+        if artifacts is not None and self.weights is None and self.options.keeps_weights:
+            return _passed_through(artifacts)
+        files = _spooled(self._model_files(), self.work)
+        self._see_what_is_stored(files)
+        return files
+
+    def _see_what_is_stored(self, files: list[OutFile]) -> None:
+        """Quantised files hold other numbers than they were made of: those count."""
+        if not self.options.quantize and not (
+            self.artifacts and any(s.quantization for s in self.artifacts.manifest.specs)
+        ):
+            return
+        for name, tensor in conversion.open_model(read_artifacts(_as_source(files))).items():
+            self.after[name] = tensor
+
+    def changes(self) -> list[Change]:
+        """One a tensor, in the model's order; those that nobody has computed yet are computed now."""
+        found = []
+        for name, tensor in self.after.items():
+            self.work.advance()
+            if isinstance(tensor, _Observed):
+                found.append(tensor.observed())
+            else:
+                found.append(change_of(name, self.before.get(name, tensor), tensor, self.options.bins))
+        return found
+
+    def _tensors(self, model: Model, artifacts: Artifacts | None) -> tuple[Tensors, Tensors]:
+        """The tensors as they were, and as they are given: the same, unless weights go back."""
+        stored: Tensors = {}
+        if artifacts is not None and (artifacts.shards or not model.weights):
+            stored = conversion.open_model(artifacts)
+            self._limit(stored)
+        if model.weights is None:
+            return stored, stored
+        name, path = model.weights
+        with _Named(path, name):
+            given: Tensors = conversion.open_container(path)
+        self._limit(given)
+        if artifacts is not None and self._is_of_torch(artifacts, given):
+            given = conversion.from_layout_of_torch(artifacts, given)
+        return stored or given, given
+
+    def _is_of_torch(self, artifacts: Artifacts, given: Tensors) -> bool:
+        """Whether names are those of torch's modules: said, or seen."""
+        if self.options.layout == "torch":
+            return True
+        names = {spec.name for spec in artifacts.manifest.specs}
+        seen = not names & given.keys() and any(name.endswith((".weight", ".bias")) for name in given)
+        if seen:
+            self.told.append("the names are those of torch's modules: read with layout=torch")
+        return seen
+
+    def _limit(self, tensors: Tensors) -> None:
+        if len(tensors) > self.settings.max_tensors:
+            raise Problem(413, "model", f"at most {self.settings.max_tensors} tensors expected, found {len(tensors)}")
+        if conversion.stored_length(tensors) > 4 * self.settings.max_upload:
+            raise Problem(413, "model", "fewer numbers expected; the operator sets the limit with --max-upload")
+
+    def _model_files(self) -> Iterable[tuple[str, Iterable[Any]]]:
+        if self.artifacts is None:
+            self.told.append(
+                "weights only, no layers: browsers need a model.json to put them into; upload it beside them"
+            )
+        elif self.options.shard_bytes and any("_meta" in name for name in self.artifacts.sidecars):
+            self.told.append("several weight files: ml5's file picker takes exactly one; leave shard_bytes out for ml5")
+        self._limit_files()
+        return conversion.model_files(
+            self.after, self.artifacts, quantize=list(self.options.quantize) or None,
+            shard_bytes=self.options.shard_bytes, advance=self.work.advance,
+        )  # fmt: skip
+
+    def _limit_files(self) -> None:
+        files = conversion.stored_length(self.after) // (self.options.shard_bytes or 1 << 62)
+        if files > self.settings.max_parts:
+            raise Problem(
+                422, "shard_bytes", f"at most {self.settings.max_parts} files expected, found {files} of that size",
+                "take a larger size: 4MiB is usual",
+            )  # fmt: skip
+
+    def _container(self, kind: str) -> OutFile:
+        path = self.work.new_file(f".{kind}")
+        tensors: Tensors = self.after
+        if self.options.layout == "torch" and (self.artifacts is not None or self.weights is None):
+            tensors = conversion.in_layout_of_torch(self._needed_artifacts(), tensors)
+            tensors = {name: np.asarray(tensor) for name, tensor in tensors.items()}
+        conversion.convert(tensors, path, advance=self.work.advance)
+        return OutFile.at(f"{self._stem()}.{kind}", path)
+
+    def _program(self, kind: str) -> OutFile:
+        self._needed_artifacts()
+        source = _as_source(_spooled(self._model_files(), self.work))
+        path = self.work.new_file(f".{kind}")
+        with _exporting:
+            self.work.advance()
+            programs.save_program(load_model(source), path)
+        return OutFile.at(f"{self._stem()}.{kind}", path)
+
+    def _needed_artifacts(self) -> Artifacts:
+        if self.artifacts is None:
+            raise Problem(
+                422, "model.json", "the layers of a model expected, found weights only", "upload model.json beside them"
+            )
+        return self.artifacts
+
+    def _stem(self) -> str:
+        if self.artifacts is not None:
+            return self.artifacts.json_name.removesuffix(".json")
+        return self.weights[0].rpartition("/")[2].rpartition(".")[0] if self.weights else "model"
+
+
+class _Observed:
+    """A tensor that a step computes when it is written, and that is compared with what it was on that occasion."""
+
+    def __init__(self, name: str, before: Any, after: Any, bins: int, work: Work) -> None:
+        self.shape, self.dtype = after.shape, after.dtype
+        self._name, self._before, self._after, self._bins, self._work = name, before, after, bins, work
+        self._change: Change | None = None
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        self._work.advance()
+        array: Any = np.asarray(self._after)
+        if self._change is None:
+            before: Any = array if self._before is None else self._before
+            self._change = change_of(self._name, before, array, self._bins)
+        return array if dtype is None else array.astype(dtype)
+
+    def observed(self) -> Change:
+        """What became of it."""
+        if self._change is None:
+            self.__array__()
+        assert self._change is not None
+        return self._change
+
+
+@dataclass
+class _Spooled(OutFile):
+    path: Path = Path()
+
+
+def _passed_through(artifacts: Artifacts) -> list[OutFile]:
+    """The files as they came; nothing is copied before it is sent."""
+    cuts = [cut for group in artifacts.cuts([stream.nbytes for stream in artifacts.streams()]) for cut in group]
+    sizes = {cut.path: cut.nbytes for cut in cuts}
+    sizes.update((name, shard.nbytes) for name, shard in artifacts.sidecars.items())
+    if list(sizes)[: len(cuts)] == artifacts.manifest.paths:
+        sizes[artifacts.json_name] = len(artifacts.json_text)
+    return [OutFile(_plain(name), _once(pieces), sizes.get(name)) for name, pieces in artifacts.files()]
+
+
+def _once(pieces: Iterable[Any]) -> Callable[[], Iterable[Any]]:
+    return lambda: pieces
+
+
+def _as_source(files: list[OutFile]) -> dict[str, Any]:
+    """Written files as read_artifacts takes them."""
+    return {file.name: file.path if isinstance(file, _Spooled) else b"".join(file.pieces()) for file in files}
+
+
+def _spooled(files: Iterable[tuple[str, Iterable[Any]]], work: Work) -> list[OutFile]:
+    """Files written out: short ones in memory, the others on disk."""
+    found: list[OutFile] = []
+    left = _IN_MEMORY
+    for name, pieces in files:
+        held: list[bytes] = []
+        stream = iter(pieces)
+        own = name.endswith(".json")
+        for piece in stream:
+            data = memoryview(piece).tobytes()
+            held.append(data)
+            left -= len(data)
+            if left < 0 and not own:
+                found.append(_to_disk(_plain(name), held, stream, work))
+                break
+        else:
+            found.append(OutFile.of(_plain(name), b"".join(held)))
+    return found
+
+
+def _to_disk(name: str, held: list[bytes], rest: Iterator[Any], work: Work) -> OutFile:
+    path = work.new_file()
+    with path.open("wb", buffering=0) as file:
+        for data in held:
+            file.write(data)
+        held.clear()
+        for piece in rest:
+            work.advance()
+            file.write(piece)
+    return _Spooled(name, lambda: _pieces_of(path), path.stat().st_size, path)
+
+
+def _pieces_of(path: Path) -> Iterator[bytes]:
+    with path.open("rb", buffering=0) as file:
+        while piece := file.read(_PIECE):
+            yield piece
+
+
+def _plain(name: str) -> str:
+    return name.removeprefix("./")
+
+
+class _Named:
+    """Errors speak of the file by the name that the user knows."""
+
+    def __init__(self, path: Path, name: str) -> None:
+        self._path, self._name = str(path), name
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        if isinstance(error, errors.TfjsTorchError) and self._path in error.where:
+            error.where = error.where.replace(self._path, self._name)
+            error.args = (error.where, error.message)

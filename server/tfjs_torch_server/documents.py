@@ -1,0 +1,253 @@
+"""What /docs says: the OpenAPI parts that FastAPI cannot know, with examples that work as they stand."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from tfjs_torch import processing
+
+from .options import LAYOUTS, MAX_BINS, STORAGES, TARGETS
+
+Schema = dict[str, Any]
+
+SUMMARY: Final = "TensorFlow.js and ml5.js models through PyTorch"
+DESCRIPTION: Final = """\
+Send the files that `model.save()` or ml5's `nn.save()` gave; get them back changed in PyTorch, or as PyTorch weights.
+
+    const form = new FormData();
+    for (const file of files) form.append("files", file);          // model.json, model.weights.bin, model_meta.json
+    const answer = await fetch("/convert?process=" + encodeURIComponent('[{"step": "prune", "amount": 0.3}]'),
+      { method: "POST", body: form, headers: { Accept: "multipart/form-data" } });
+    const parts = await answer.formData();                         // parts.get("model.json"), parts.get("report.json")
+
+With curl: `curl -OJ -F f=@model.json -F f=@model.weights.bin "localhost:8000/convert?to=safetensors"`.
+
+tf.js saves here by itself: `await model.save("http://localhost:8000/models")`, and loads what is stored.
+
+Parts are recognised by what they hold and by their file names; their order and the names of the fields do not matter.
+Errors are `application/problem+json`: `detail` says what was expected and found, `where`, and `what_to_do`.
+"""
+
+_MODEL_JSON: Final = (
+    '{"format":"layers-model","modelTopology":{"class_name":"Sequential","config":{"name":"example","layers":['
+    '{"class_name":"Dense","config":{"name":"dense","units":1,"activation":"linear","use_bias":false,'
+    '"batch_input_shape":[null,2],"dtype":"float32","trainable":true}}]}},"weightsManifest":[{"paths":'
+    '["./model.weights.bin"],"weights":[{"name":"dense/kernel","shape":[2,1],"dtype":"float32"}]}]}'
+)
+_WEIGHTS: Final = "\x00\x00\x00\x00\x00\x00\x00\x00"  # two zeros
+
+
+def _object(properties: dict[str, Schema], required: list[str] | None = None) -> Schema:
+    return {"type": "object", "properties": properties, "required": required or list(properties)}
+
+
+_TEXT: Final[Schema] = {"type": "string"}
+_COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
+_NUMBER: Final[Schema] = {"type": ["number", "null"]}
+_NUMBERS: Final = _object(
+    {
+        "min": _NUMBER, "max": _NUMBER, "mean": _NUMBER, "std": _NUMBER, "nan": _COUNT, "infinite": _COUNT,
+        "histogram": {"type": "array", "items": _COUNT},
+    },
+    ["min", "max"],
+)  # fmt: skip
+_FILE: Final = _object({"name": _TEXT, "bytes": {"type": ["integer", "null"]}})
+REPORT: Final = _object(
+    {
+        "to": {"enum": list(TARGETS)},
+        "steps": {"type": "array", "items": {"type": "object"}},
+        "tensors": {
+            "type": "array",
+            "items": _object(
+                {
+                    "name": _TEXT, "shape": {"type": "array", "items": _COUNT}, "dtype": _TEXT, "size": _COUNT,
+                    "changed": {"type": ["integer", "null"]}, "largest_change": _NUMBER,
+                    "before": _NUMBERS, "after": _NUMBERS, "range": {"type": ["array", "null"]},
+                }
+            ),
+        },
+        "changed_tensors": _COUNT, "parameters": _COUNT, "changed_parameters": _COUNT,
+        "warnings": {"type": "array", "items": _TEXT}, "files": {"type": "array", "items": _FILE},
+        "seconds": {"type": "number"},
+    }
+)  # fmt: skip
+PROBLEM: Final = _object(
+    {"type": _TEXT, "title": _TEXT, "status": {"type": "integer"}, "detail": _TEXT, "where": _TEXT, "what_to_do": _TEXT}
+)
+_STORED: Final = _object(
+    {
+        "id": _TEXT, "url": _TEXT, "expires": _TEXT,
+        "files": {"type": "array", "items": _object({"name": _TEXT, "bytes": _COUNT, "url": _TEXT})},
+        "warnings": {"type": "array", "items": _TEXT}, "report": REPORT,
+    },
+    ["id", "url", "expires", "files"],
+)  # fmt: skip
+
+_SAID: Final = {
+    400: "malformed files or request", 401: "a token is needed", 404: "nothing there", 406: "no such kind of answer",
+    408: "the upload came too slowly", 413: "beyond a limit", 415: "not read here", 421: "not this server's name",
+    422: "parts or options that do not fit", 500: "a fault of the server", 507: "no room left",
+}  # fmt: skip
+_UPLOADS: Final = (400, 401, 406, 408, 413, 415, 421, 422, 500, 507)
+
+
+def _problems(*statuses: int) -> dict[int | str, Schema]:
+    content = {"application/problem+json": {"schema": PROBLEM}}
+    return {status: {"description": _SAID[status], "content": content} for status in statuses}
+
+
+def _answers(content: dict[str, Schema], said: str, status: int = 200, problems: tuple[int, ...] = _UPLOADS) -> Schema:
+    return {"responses": {status: {"description": said, "content": content}, **_problems(*problems)}}
+
+
+def _query(name: str, schema: Schema, said: str, example: Any = None) -> Schema:
+    found: Schema = {"name": name, "in": "query", "required": False, "schema": schema, "description": said}
+    return found if example is None else {**found, "example": example}
+
+
+def _upload(more: dict[str, Schema] | None = None, example: dict[str, Any] | None = None) -> Schema:
+    binary: Schema = {"type": "string", "contentMediaType": "application/octet-stream"}
+    properties = {
+        "model.json": {**binary, "description": "the model, as a file; any other field name will do"},
+        "model.weights.bin": {**binary, "description": "its weights: every file that model.json names"},
+        "model_meta.json": {**binary, "description": "ml5's description of inputs and outputs; or metadata.json"},
+        **(more or {}),
+    }
+    form: Schema = {
+        "schema": {"type": "object", "properties": properties, "required": ["model.json"]},
+        "example": {"model.json": _MODEL_JSON, "model.weights.bin": _WEIGHTS, **(example or {})},
+    }
+    return {"required": True, "content": {"multipart/form-data": form}}
+
+
+_BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
+_PROCESS: Final = _query(
+    "process", {"type": "string"},
+    f"JSON list of steps: {', '.join(processing.steps())}; GET /formats tells their options",
+    '[{"step": "prune", "amount": 0.3}]',
+)  # fmt: skip
+_QUANTIZE: Final = _query(
+    "quantize", {"type": "array", "items": {"type": "string"}},
+    f"store float32 tensors as {', '.join(STORAGES)}, all of them or those of a glob: uint8:*kernel", [],
+)  # fmt: skip
+_SHARDS: Final = _query("shard_bytes", {"type": "string"}, "cut the weights into files of this size: 4MiB, 4194304")
+
+CONVERT: Final[Schema] = {
+    "summary": "Convert and process a model; nothing is kept",
+    "description": "Accept says how: multipart/form-data (for `await answer.formData()`), application/zip, "
+    "application/json (the report alone), or the single file. Nothing to do gives the same bytes.",
+    **_answers(
+        {
+            "application/zip": _BINARY, "multipart/form-data": _BINARY, "application/octet-stream": _BINARY,
+            "application/json": {"schema": REPORT},
+        },
+        "files, and report.json",
+    ),
+    "openapi_extra": {
+        "requestBody": _upload(),
+        "parameters": [
+            _query("to", {"type": "string", "enum": list(TARGETS)}, "what to make of it", "tfjs"),
+            _query("layout", {"type": "string", "enum": list(LAYOUTS)}, "names and shapes of PyTorch weights", "tfjs"),
+            _QUANTIZE, _SHARDS, _PROCESS,
+            _query("histograms", {"type": "integer", "minimum": 0, "maximum": MAX_BINS}, "bins in the report", 0),
+        ],
+    },
+}  # fmt: skip
+INSPECT: Final[Schema] = {
+    "summary": "What a model is: layers, tensors, numbers, oddities",
+    **_answers({"application/json": {"schema": {"type": "object"}}}, "as tfjs_torch.inspect, with layers and sidecars"),
+    "openapi_extra": {"requestBody": _upload()},
+}
+PREDICT: Final[Schema] = {
+    "summary": "What a model answers, computed by PyTorch",
+    **_answers(
+        {"application/json": {"schema": _object({"outputs": {"type": "array"}, "output_names": {"type": "array"}}),
+                              "example": {"outputs": [[[0.0]]], "output_names": ["dense"]}}},
+        "one nested array an output",
+    ),
+    "openapi_extra": {
+        "requestBody": _upload(
+            {"inputs": {**_TEXT, "description": "JSON: a list of one array (batch first) an input"}},
+            {"inputs": "[[[0.1, 0.2]]]"},
+        )
+    },
+}  # fmt: skip
+STORE: Final[Schema] = {
+    "summary": "Keep a model, for sketches to load; what tf.js' model.save(url) sends, or a zip",
+    "status_code": 201,
+    **_answers({"application/json": {"schema": _STORED}}, "where it is now", 201),
+    "openapi_extra": {"requestBody": _upload()},
+}
+PROCESS: Final[Schema] = {
+    "summary": "A stored model with other weights, as a new one",
+    "status_code": 201,
+    **_answers({"application/json": {"schema": _STORED}}, "where the new one is", 201, (*_UPLOADS, 404)),
+    "openapi_extra": {
+        "parameters": [
+            {"name": "id", "in": "path", "required": True, "schema": _TEXT},
+            _PROCESS, _QUANTIZE, _SHARDS,
+            _query("with", {"type": "array", "items": {"type": "string"}}, "ids of other models, to average"),
+        ],
+        "requestBody": {
+            "required": False,
+            "content": {
+                "application/json": {
+                    "schema": {
+                        "type": "object",
+                        "properties": {
+                            "process": {"type": "array"}, "with": {"type": "array", "items": _TEXT},
+                            "quantize": {"type": "array", "items": _TEXT},
+                            "shard_bytes": {"type": "integer", "minimum": 1},
+                        },
+                    },
+                    "example": {"process": [{"step": "prune", "amount": 0.3}]},
+                }
+            },
+        },
+    },
+}  # fmt: skip
+
+
+def _of_id(*more: str) -> Schema:
+    return {
+        "parameters": [{"name": name, "in": "path", "required": True, "schema": _TEXT} for name in ("id", *more)],
+    }
+
+
+STORED: Final[Schema] = {
+    "summary": "What is stored under an id; with .zip behind it, everything as a zip",
+    **_answers(
+        {"application/json": {"schema": _STORED}, "application/zip": _BINARY},
+        "names, lengths, addresses",
+        200,
+        (404, 421),
+    ),
+    "openapi_extra": _of_id(),
+}
+STORED_FILE: Final[Schema] = {
+    "summary": "One file of a stored model: model.json, model_meta.json, any shard",
+    "responses": {
+        200: {
+            "description": "the file",
+            "content": {"application/json": {}, "application/octet-stream": _BINARY, "application/zip": _BINARY},
+        },
+        206: {"description": "a range of it", "content": {"application/octet-stream": _BINARY}},
+        404: {"description": "no such file; the body is empty, since tf.js takes any body for weights"},
+        **_problems(421),
+    },
+    "openapi_extra": _of_id("file"),
+}
+DELETE: Final[Schema] = {
+    "summary": "Forget a stored model",
+    "status_code": 204,
+    "responses": {204: {"description": "it is gone"}, **_problems(401, 404, 421)},
+    "openapi_extra": _of_id(),
+}
+FORMATS: Final[Schema] = {
+    "summary": "What can be asked for, and within which limits",
+    **_answers({"application/json": {"schema": {"type": "object"}}}, "formats, steps, limits", 200, (421,)),
+}
+HEALTH: Final[Schema] = {
+    "summary": "Whether the server answers",
+    **_answers({"application/json": {"schema": _object({"status": _TEXT, "version": _TEXT})}}, "it does", 200, (421,)),
+}

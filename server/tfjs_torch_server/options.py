@@ -1,0 +1,122 @@
+"""The options of a request, checked: from the address, from fields of the form, from a JSON body."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from starlette.datastructures import QueryParams
+
+from tfjs_torch import processing
+
+from .problems import Problem
+from .settings import parse_size
+
+TARGETS: Final = ("tfjs", "safetensors", "pt", "npz", "pt2", "onnx")
+LAYOUTS: Final = ("tfjs", "torch")
+STORAGES: Final = ("uint8", "uint16", "float16", "float32")
+MAX_BINS: Final = 256
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to make of a model. `steps` are the library's checked calls."""
+
+    to: str = "tfjs"
+    layout: str = "tfjs"
+    quantize: tuple[str, ...] = ()
+    shard_bytes: int | None = None
+    steps: tuple[processing.Call, ...] = ()
+    bins: int = 0
+    others: tuple[str, ...] = field(default=())
+
+    @property
+    def keeps_weights(self) -> bool:
+        """Whether the numbers and their storage stay as they are."""
+        return not self.steps and not self.quantize and self.shard_bytes is None
+
+
+def options_of(query: QueryParams, fields: Mapping[str, list[str]]) -> Options:
+    """Options of the address; of the form where the address says nothing.
+
+    Raises:
+        Problem: 422, naming the option. TfjsTorchError: a step that is unknown or has wrong options.
+    """
+
+    def given(name: str) -> list[str]:
+        return query.getlist(name) or fields.get(name, [])
+
+    def one(name: str, default: str = "") -> str:
+        values = given(name)
+        if len(values) > 1:
+            raise Problem(422, name, f"one value expected, found {len(values)}", "give it once")
+        return values[0].strip() if values else default
+
+    to, layout = one("to", "tfjs") or "tfjs", one("layout", "tfjs") or "tfjs"
+    _one_of("to", to, TARGETS)
+    _one_of("layout", layout, LAYOUTS)
+    quantize = tuple(rule.strip() for value in given("quantize") for rule in value.split(",") if rule.strip())
+    for rule in quantize:
+        _one_of("quantize", rule.partition(":")[0], STORAGES)
+    bins = one("histograms", "0") or "0"
+    if not re.fullmatch(r"[0-9]{1,3}", bins) or int(bins) > MAX_BINS:
+        raise Problem(422, "histograms", f"a number of bins from 0 to {MAX_BINS} expected, found {bins!r:.40}")
+    return Options(
+        to,
+        layout,
+        quantize,
+        _shard_bytes(one("shard_bytes")),
+        steps_of(one("process")),
+        int(bins),
+        tuple(given("with")),
+    )
+
+
+def options_of_json(body: Any, bins: int = 0) -> Options:
+    """Options of a JSON body: process, with, quantize, shard_bytes.
+
+    Raises:
+        Problem: 422. TfjsTorchError: see options_of.
+    """
+    known = ("process", "with", "quantize", "shard_bytes", "histograms")
+    if not isinstance(body, dict) or not body.keys() <= set(known):
+        raise Problem(422, "body", f"a JSON object with some of {', '.join(known)} expected, found {body!r:.80}")
+    texts: dict[str, list[str]] = {}
+    for name in ("with", "quantize", "shard_bytes", "histograms"):
+        value = body.get(name)
+        values = value if isinstance(value, list) else [] if value is None else [value]
+        if not all(isinstance(item, str | int) for item in values):
+            raise Problem(422, name, f"text expected, found {value!r:.80}")
+        texts[name] = [str(item) for item in values]
+    options = options_of(QueryParams(), texts)
+    steps = tuple(processing.parse(body["process"])) if body.get("process") is not None else ()
+    return Options(
+        options.to, options.layout, options.quantize, options.shard_bytes, steps, options.bins, options.others
+    )
+
+
+def steps_of(text: str) -> tuple[processing.Call, ...]:
+    """The steps of `process`.
+
+    Raises:
+        TfjsTorchError: no JSON, an unknown step, wrong options.
+    """
+    return tuple(processing.parse(text)) if text else ()
+
+
+def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise Problem(
+            422, name, f"one of {', '.join(known)} expected, found {value!r:.60}", f"give {name} one of these"
+        )
+
+
+def _shard_bytes(text: str) -> int | None:
+    if not text:
+        return None
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise Problem(422, "shard_bytes", str(error), "for example 4MiB") from None

@@ -1,0 +1,372 @@
+"""Which part of an upload is what: models, weights that go back, options. By content first, then by name."""
+
+from __future__ import annotations
+
+import json
+import re
+import zipfile
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Final
+
+import numpy as np
+
+from tfjs_torch import Artifacts, read_artifacts
+
+from .multipart import Part
+from .problems import Problem
+from .settings import Settings
+from .work import ClientGone, Work
+
+CONTAINERS: Final = (".safetensors", ".npz", ".pt", ".pth")
+OPTIONS: Final = ("to", "layout", "quantize", "shard_bytes", "process", "histograms", "inputs", "with")
+
+_NAMELESS: Final = ("", "blob")  # what FormData calls a Blob
+_ZIP: Final = (b"PK\x03\x04", b"PK\x05\x06")
+_RATIO, _HARMLESS = 100, 64 << 20  # as in the library: bombs pack a thousandfold
+_SUFFIX: Final = "|".join(map(re.escape, CONTAINERS))
+_PIECE: Final = 1 << 20
+_INDEX: Final = 4 << 20
+
+File = bytes | Path
+
+
+@dataclass
+class Model:
+    """One model of an upload.
+
+    Attributes:
+        files: {name: bytes or path}.
+        weights: a .safetensors, .npz or .pt whose numbers replace those of the files.
+    """
+
+    files: dict[str, File] = field(default_factory=dict)
+    weights: tuple[str, Path] | None = None
+
+    def artifacts(self) -> Artifacts | None:
+        """The checked model.json with its files; with weights of its own it is a template, whose .bin may be missing.
+
+        Raises:
+            TfjsTorchError: see tfjs_torch.read_artifacts.
+        """
+        if not self.files and self.weights:
+            return None
+        if not self.weights:
+            return read_artifacts(self.files)
+        template = read_artifacts(self.files, weights=False)
+        return read_artifacts(self.files) if all(map(self._has, template.manifest.paths)) else template
+
+    def _has(self, path: str) -> bool:
+        return path.removeprefix("./") in self.files
+
+
+@dataclass
+class Upload:
+    """What came in.
+
+    Attributes:
+        models: the main one first.
+        options: {name: values} of the form's fields.
+        ignored: names of files that belong to no model.
+    """
+
+    models: list[Model]
+    options: dict[str, list[str]]
+    ignored: list[str] = field(default_factory=list)
+
+
+def recognise(parts: list[Part], work: Work, settings: Settings) -> Upload:
+    """Sort the parts of a form.
+
+    Raises:
+        Problem: 400 no model, or files that cannot be told apart; 413 beyond a limit; 415 other kinds of files.
+    """
+    options: dict[str, list[str]] = {}
+    files: list[tuple[str, File]] = []
+    zips: list[list[tuple[str, File]]] = []
+    unpacked = _Room(settings.max_upload)
+    for number, part in enumerate(parts, 1):
+        if part.filename is None and part.name in OPTIONS:
+            options.setdefault(part.name, []).append(_option(part))
+            continue
+        name = _name_of(part, number)
+        head = part.head(4)
+        members = _open_zip(part, name, work, settings, unpacked) if head in _ZIP else None
+        if isinstance(members, list):
+            zips.append(members)
+        else:
+            files.append((members or name, part.data))
+    models, ignored = _models_of(files, work, settings)
+    for members in zips:
+        found, left = _models_of(members, work, settings)
+        models, ignored = models + found, ignored + left
+    if not models:
+        raise _nothing_found(files, ignored)
+    return Upload(_with_templates(models), options, ignored)
+
+
+def _with_templates(models: list[Model]) -> list[Model]:
+    """Weights that come without a model.json go into the one that came, beside other weights or its own .bin."""
+    bare = [model for model in models if not model.files]
+    whole = [model for model in models if model.files]
+    if not bare or not whole:
+        return models
+    if len(whole) == 1 and whole[0].weights is None:
+        whole[0].weights = bare.pop(0).weights
+    for model in bare:
+        model.files = dict(whole[0].files)
+    return whole + bare
+
+
+def _models_of(files: list[tuple[str, File]], work: Work, settings: Settings) -> tuple[list[Model], list[str]]:
+    """The models of a flat list of files, and the names of files that belong to none."""
+    jsons: list[tuple[str, str, bytes]] = []  # folder, name, text
+    rest: list[tuple[str, File]] = []
+    weights: list[tuple[str, File]] = []
+    for name, data in files:
+        if name.lower().endswith(CONTAINERS):
+            weights.append((name, data))
+            continue
+        text = _json_text(name, data, settings)
+        if text is not None and _is_model(text):
+            folder, _, own = name.rpartition("/")
+            jsons.append((folder, own if own.endswith(".json") else "model.json", text))
+        else:
+            rest.append((_sidecar_name(name, text), data))
+    models = [Model({name: text}) for _, name, text in jsons]
+    ignored: list[str] = []
+    for name, data in rest:
+        places = [i for i, (folder, _, _) in enumerate(jsons) if not folder or name.startswith(f"{folder}/")]
+        depth = max((len(jsons[i][0]) for i in places), default=0)
+        places = [i for i in places if len(jsons[i][0]) == depth]
+        if places:
+            _give([(models[i], jsons[i]) for i in places], name, data)
+        else:
+            ignored.append(name)
+    for name, data in weights:
+        models.append(Model(weights=(name, _on_disk(name, data, work))))
+    return models, ignored
+
+
+def _give(places: list[tuple[Model, tuple[str, str, bytes]]], name: str, data: File) -> None:
+    """Models with names of their own share the files of a folder; of equally named ones, each takes its turn."""
+    shared = len({json[1] for _, json in places}) == len(places)
+    own = name[len(places[0][1][0]) :].lstrip("/")
+    lacking = [model for model, _ in places if own not in model.files]
+    if not lacking:
+        raise Problem(
+            400, name, "every file once a model expected, found it several times",
+            "put every model into a .zip or a folder of its own",
+        )  # fmt: skip
+    for model in lacking if shared else lacking[:1]:
+        model.files[own] = data
+
+
+def _on_disk(name: str, data: File, work: Work) -> Path:
+    suffix = re.search(rf"({_SUFFIX})$", name.lower())
+    path = work.new_file(suffix[0] if suffix else "")
+    if isinstance(data, Path):
+        data.rename(path)
+    else:
+        path.write_bytes(data)
+    return path
+
+
+def _option(part: Part) -> str:
+    if part.size > 1 << 20:
+        raise Problem(413, part.name, "an option of at most 1 MiB expected, found more")
+    try:
+        return part.read().decode("utf-8")
+    except UnicodeDecodeError:
+        raise Problem(400, part.name, "UTF-8 text expected, found other bytes", "encode the option as UTF-8") from None
+
+
+def _name_of(part: Part, number: int) -> str:
+    """The file's name with forward slashes; what a nameless part holds is told from its first bytes."""
+    name = (part.filename if part.filename is not None else part.name).replace("\\", "/")
+    name = re.sub(r"^(\./)+", "", name)
+    if len(name) > 1024 or "\0" in name:
+        raise Problem(400, f"{name[:60]!r}", "a file name of at most 1024 characters expected", "rename the file")
+    if name.lower() not in _NAMELESS and "." in name:
+        return name
+    if part.head(64).lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"["):
+        return name or f"part{number}"
+    head = part.head(9)
+    if len(head) == 9 and head[8:] == b"{" and int.from_bytes(head[:8], "little") <= part.size:
+        return f"{name or 'weights'}.safetensors"
+    return name or f"part{number}.bin"
+
+
+def _json_text(name: str, data: File, settings: Settings) -> bytes | None:
+    """The bytes of what looks like JSON, within the limits; None for everything else.
+
+    Raises:
+        Problem: 400 nested too deep, 413 too long.
+    """
+    start = _start(data)
+    if start.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] not in (b"{", b"[") or name.lower().endswith((".bin", ".txt")):
+        return None
+    size = data.stat().st_size if isinstance(data, Path) else len(data)
+    if size > settings.max_json:
+        if not name.lower().endswith(".json"):
+            return None
+        raise Problem(413, name, f"a JSON of at most {settings.max_json} bytes expected, found {size}")
+    text = data.read_bytes() if isinstance(data, Path) else data
+    if _depth(text, settings.max_depth) > settings.max_depth:
+        raise Problem(400, name, f"JSON at most {settings.max_depth} levels deep expected, found it deeper")
+    return text
+
+
+def _start(data: File) -> bytes:
+    if isinstance(data, Path):
+        with data.open("rb") as file:
+            return file.read(64)
+    return data[:64]
+
+
+def _depth(text: bytes, enough: int) -> int:
+    """How deep brackets nest, those in strings counted too; at most `enough` of them are not looked at closer."""
+    if text.count(b"[") + text.count(b"{") <= enough:
+        return 0
+    codes = np.frombuffer(text, np.uint8)
+    brackets = codes[(codes == 91) | (codes == 93) | (codes == 123) | (codes == 125)]
+    return int(np.cumsum(np.where((brackets == 91) | (brackets == 123), 1, -1), dtype=np.int64).max())
+
+
+def _is_model(text: bytes) -> bool:
+    """A model.json, a list of weight groups, or a deeplearn.js checkpoint; told without parsing all of it twice."""
+    return b'"weightsManifest"' in text or b'"modelTopology"' in text or _is_old_manifest(text)
+
+
+def _is_old_manifest(text: bytes) -> bool:
+    if not (b'"weights"' in text and b'"paths"' in text) and not (b'"filename"' in text and b'"shape"' in text):
+        return False
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    if isinstance(found, list):
+        return bool(found) and all(isinstance(group, dict) and "weights" in group for group in found)
+    return isinstance(found, dict) and all(isinstance(v, dict) and "filename" in v for v in found.values())
+
+
+def _sidecar_name(name: str, text: bytes | None) -> str:
+    """The name of a JSON that came without one."""
+    if text is None or name.rpartition("/")[2].lower().endswith((".json", ".txt")):
+        return name
+    if b'"inputUnits"' in text or b'"outputUnits"' in text:
+        return "model_meta.json"
+    return "metadata.json" if b'"labels"' in text else name
+
+
+class _Room:
+    """How many bytes zips may still unpack to."""
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+    def take(self, count: int, name: str) -> None:
+        self.left -= count
+        if self.left < 0:
+            raise Problem(413, name, "a zip that unpacks to less expected", "upload fewer or smaller files")
+
+
+def _open_zip(part: Part, name: str, work: Work, settings: Settings, room: _Room) -> list[tuple[str, File]] | str:
+    """The files of a zip, unpacked piece by piece; or, of a .npz or .pt, which are zips inside, a name that says so.
+
+    Raises:
+        Problem: 400 broken, 413 a bomb.
+    """
+    if not isinstance(part.data, Path):
+        path = work.new_file()
+        path.write_bytes(part.data)
+        part.data = path
+    try:
+        with part.data.open("rb") as file, zipfile.ZipFile(_ShortReads(file)) as archive:
+            members = [info for info in archive.infolist() if not _is_litter(info.filename)]
+            names = [info.filename for info in members]
+            claimed = sum(info.file_size for info in members)
+            if claimed > max(_HARMLESS, _RATIO * part.size):
+                raise Problem(
+                    413, name, f"at most {_RATIO} times the zip's {part.size} bytes expected, found {claimed}"
+                )
+            kind = _kind_of_zip(name, names)
+            if kind is not None:
+                room.take(claimed, name)
+                return name + kind
+            if len(members) > settings.max_parts:
+                raise Problem(413, name, f"at most {settings.max_parts} files expected, found {len(members)}")
+            top = _common_folder(names)
+            return [(info.filename[len(top) :], _unpack(archive, info, work, room)) for info in members]
+    except (Problem, ClientGone, MemoryError, OSError):
+        raise
+    except Exception as error:  # zipfile lets any error out of a broken archive
+        raise Problem(400, name, f"a zip that unpacks expected, found: {error!s:.200}", "pack it again") from None
+
+
+class _ShortReads:
+    """A file as zipfile reads it, but for an index of millions of files, which it would hold whole."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.seek, self.tell, self.close = file.seek, file.tell, file.close
+        self.seekable = file.seekable
+
+    def read(self, count: int = -1) -> bytes:
+        if count > _INDEX:
+            raise Problem(413, "zip", "a zip of fewer files expected", "pack the model's own files only")
+        return self._file.read(count)
+
+
+def _kind_of_zip(name: str, names: list[str]) -> str | None:
+    """What to add to the name of a .npz or .pt; None for a zip of files."""
+    if name.lower().endswith(CONTAINERS):
+        return ""
+    if any(re.fullmatch(r"[^/]+/data\.pkl", inner) for inner in names):
+        return ".pt"
+    return ".npz" if names and all(inner.endswith(".npy") for inner in names) else None
+
+
+def _unpack(archive: zipfile.ZipFile, info: zipfile.ZipInfo, work: Work, room: _Room) -> File:
+    with archive.open(info) as packed:
+        start = packed.read(_PIECE)
+        room.take(len(start), info.filename)
+        if len(start) < _PIECE:
+            return start
+        path = work.new_file()
+        with path.open("wb", buffering=0) as file:
+            while start:
+                file.write(start)
+                work.advance()
+                start = packed.read(_PIECE)
+                room.take(len(start), info.filename)
+        return path
+
+
+def _is_litter(name: str) -> bool:
+    return name.endswith("/") or name.startswith("__MACOSX/") or name.rpartition("/")[2].startswith(".")
+
+
+def _common_folder(names: Iterable[str]) -> str:
+    tops = {name.split("/", 1)[0] if "/" in name else "" for name in names}
+    return f"{tops.pop()}/" if len(tops) == 1 and "" not in tops else ""
+
+
+def _nothing_found(files: list[tuple[str, Any]], ignored: list[str]) -> Problem:
+    names = [name for name, _ in files] or ignored
+    if not names:
+        return Problem(
+            400, "request", "the files of a model expected, found none",
+            "add model.json and its weights (ml5: model.json, model_meta.json and model.weights.bin, all three)",
+        )  # fmt: skip
+    found = ", ".join(repr(name[:60]) for name in names[:8])
+    if any(name.endswith((".json", ".bin")) for name in names):
+        return Problem(
+            400, "model.json", f"a model.json expected, found {found}",
+            "upload all files that were saved (ml5: model.json, model_meta.json and model.weights.bin)",
+        )  # fmt: skip
+    return Problem(
+        415, names[0][:80], f"model.json with its files, a .zip, .safetensors, .npz or .pt expected, found {found}",
+        "upload the files that tf.js or ml5 saved",
+    )  # fmt: skip

@@ -1,0 +1,176 @@
+"""Models on disk, under ids that nobody guesses: one folder each, whole or not there at all. No state in memory."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from .convert import OutFile
+from .problems import Problem
+from .work import Work
+
+_ID: Final = re.compile(r"[A-Za-z0-9_-]{22}")
+_TOUCH: Final = 3600  # seconds: how exact "last loaded" has to be
+_ABANDONED: Final = 6 * 3600  # seconds after which an upload's folder belongs to a server that has died
+_DELETED: Final = "deleted-"
+_BAD_NAMES: Final = (errno.ENAMETOOLONG, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.EINVAL, errno.EILSEQ)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A stored model: its id, its folder, its JSON's name, {file: bytes}, and when it goes (seconds since 1970)."""
+
+    id: str
+    folder: Path
+    json_name: str
+    files: dict[str, int]
+    expires: float
+
+
+class Store:
+    """A folder with `models/ID/` for what is stored and `work/` for what is on its way.
+
+    Args:
+        folder: made when it is first needed.
+        quota: bytes of everything in it; expire: seconds that a model stays after it was last loaded.
+    """
+
+    def __init__(self, folder: Path, quota: int, expire: int) -> None:
+        self.folder, self.quota, self.expire = folder, quota, expire
+        self.models, self.work = folder / "models", folder / "work"
+
+    def add(self, files: list[OutFile], json_name: str, work: Work) -> Stored:
+        """Keep files as a new model.
+
+        Raises:
+            Problem: 507 no room. ClientGone: nobody waits.
+        """
+        self.sweep()
+        place = work.folder / "model"
+        place.mkdir()
+        for file in files:
+            try:
+                _write(place / file.name, file, work)
+            except OSError as error:
+                if error.errno in _BAD_NAMES:
+                    raise Problem(
+                        400, file.name[:80], f"a file name that can be stored expected, found: {error.strerror}"
+                    ) from None
+                raise
+        (place / ".json_name").write_text(json_name, encoding="utf-8")
+        if self.used() > self.quota:
+            raise Problem(507, "store", f"room within {self.quota} bytes expected, found the store full")
+        work.advance()
+        self.models.mkdir(parents=True, exist_ok=True, mode=0o700)
+        own = secrets.token_urlsafe(16)
+        place.rename(self.models / own)
+        return self.find(own)
+
+    def find(self, own: str) -> Stored:
+        """A stored model.
+
+        Raises:
+            Problem: 404.
+        """
+        folder = self.models / own
+        try:
+            if not _ID.fullmatch(own):
+                raise FileNotFoundError
+            expires = folder.stat().st_mtime + self.expire
+            json_name = (folder / ".json_name").read_text(encoding="utf-8")
+        except OSError:
+            raise missing() from None
+        if expires < time.time():
+            raise missing()
+        files = {path.relative_to(folder).as_posix(): path.stat().st_size for path in _files_of(folder)}
+        ordered = sorted(files.items(), key=lambda item: (item[0] != json_name, item[0]))
+        return Stored(own, folder, json_name, dict(ordered), expires)
+
+    def path_of(self, own: str, name: str) -> Path | None:
+        """A file of a stored model; None when there is none."""
+        try:
+            stored = self.find(own)
+        except Problem:
+            return None
+        if name == stored.json_name:
+            self._touch(stored)
+        return stored.folder / name if name in stored.files else None
+
+    def delete(self, own: str) -> None:
+        """Forget a model.
+
+        Raises:
+            Problem: 404.
+        """
+        self._remove(self.find(own).folder)
+
+    def used(self) -> int:
+        """Bytes of all models, and of uploads on their way, so that many at once cannot go beyond the quota."""
+        return sum(_size(path) for top in (self.models, self.work) for path in _files_of(top, hidden=True))
+
+    def sweep(self) -> None:
+        """Remove what has expired, and what servers that died have left."""
+        now = time.time()
+        for top, age in ((self.models, self.expire), (self.work, _ABANDONED)):
+            for folder in _children(top):
+                try:
+                    if folder.stat().st_mtime + age < now:
+                        self._remove(folder)
+                except OSError:  # another worker was faster
+                    continue
+
+    def _remove(self, folder: Path) -> None:
+        """Out of sight at once, then off the disk."""
+        self.work.mkdir(parents=True, exist_ok=True, mode=0o700)
+        gone = self.work / f"{_DELETED}{secrets.token_hex(8)}"
+        try:
+            folder.rename(gone)
+        except FileNotFoundError:
+            raise missing() from None
+        shutil.rmtree(gone, ignore_errors=True)
+
+    def _touch(self, stored: Stored) -> None:
+        if stored.expires - self.expire + _TOUCH < time.time():
+            os.utime(stored.folder)
+
+
+def _write(path: Path, file: OutFile, work: Work) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb", buffering=0) as out:
+        for piece in file.pieces():
+            work.advance()
+            out.write(piece)
+
+
+def missing() -> Problem:
+    """404: no such model, or no longer."""
+    return Problem(
+        404, "id", "the id of a stored model expected, found none of that name", "upload it again: it may have expired"
+    )
+
+
+def _children(folder: Path) -> Iterator[Path]:
+    try:
+        yield from [Path(entry.path) for entry in os.scandir(folder)]
+    except FileNotFoundError:
+        return
+
+
+def _files_of(folder: Path, hidden: bool = False) -> Iterator[Path]:
+    for top, _, names in os.walk(folder):
+        yield from (Path(top) / name for name in names if hidden or name != ".json_name")
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # gone meanwhile
+        return 0
