@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import doctest
+import gzip
 import importlib
 import inspect
 import pkgutil
@@ -90,6 +91,41 @@ def test_torch_is_not_imported_before_it_is_needed(room: str) -> None:
     name = "tfjs_torch" if room == "__init__" else f"tfjs_torch.{room}"
     code = f"import sys, {name}; sys.exit('torch' in sys.modules or 'tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+SERVER, PAGE = ROOT / "server/tfjs_torch_server", ROOT / "web/tfjs_torch_web"
+# Rooms of the library that the server may enter by themselves; everything else comes through the front door.
+OPEN_TO_THE_SERVER = {"changes", "conversion", "errors", "node", "processing", "programs"}
+
+
+@pytest.mark.parametrize("file", sorted(SERVER.glob("*.py")), ids=lambda f: f.name)
+def test_the_server_comes_in_through_the_doors(file: Path) -> None:
+    assert len(file.read_text().splitlines()) <= 400
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level == 0 and (node.module or "").startswith("tfjs_torch"):
+            room = (node.module or "").partition(".")[2]
+            names = {alias.name for alias in node.names}
+            allowed = {*tfjs_torch.__all__, *OPEN_TO_THE_SERVER} if not room else names
+            assert node.module == "tfjs_torch_web" or (room in {"", *OPEN_TO_THE_SERVER} and names <= allowed)
+
+
+def test_the_picture_in_the_architecture_names_every_room_of_the_server() -> None:
+    text = (SERVER / "__init__.py").read_text()
+    assert [f.name for f in SERVER.glob("*.py") if f.name != "__init__.py" and f.name not in text] == []
+
+
+def test_the_page_is_small_and_safe() -> None:
+    files = {f.name: f.read_text() for f in PAGE.iterdir() if f.suffix in (".js", ".css", ".html")}
+    assert sum(len(gzip.compress(text.encode())) for text in files.values()) < 60_000  # as it goes over the line
+    first = {"index.html", "style.css", *imported_at_once("app.js", files)}  # the rest is fetched when it is needed
+    assert sum(len(files[name].encode()) for name in first) < 60_000
+    unsafe = re.compile(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|<\w+ on|style=")
+    assert {name: found[0] for name, text in files.items() if (found := unsafe.search(text))} == {}
+
+
+def imported_at_once(name: str, files: dict[str, str]) -> set[str]:
+    found = re.findall(r'^import .*"\./(\w+\.js)";$', files[name], re.MULTILINE)
+    return {name}.union(*(imported_at_once(other, files) for other in found))
 
 
 def test_public_names_are_sorted_and_all_there() -> None:

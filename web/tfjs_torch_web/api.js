@@ -1,0 +1,71 @@
+// Talks to the server: uploads with progress, answers as files, errors as sentences.
+
+// `message` says what went wrong, `todo` what to do about it.
+export class Problem extends Error {
+  constructor(message, todo, status) {
+    super(message);
+    Object.assign(this, { todo, status });
+  }
+}
+
+export const token = { get: () => sessionStorage.token ?? "", set: (value) => (sessionStorage.token = value) };
+
+let limit = Infinity; // bytes that the server takes at once
+
+export const formats = () => fetch("formats").then((answer) => answer.json()).then((found) => {
+  limit = found.limits.max_upload;
+  return found;
+}, () => {
+  throw new Problem("The server does not answer.", "Start it with “tfjs-torch serve” and load this page again.");
+});
+
+const json = async (answer) => JSON.parse(await (await answer).blob.text());
+export const inspect = (files, watch) => json(send("inspect", [files], {}, watch));
+export const predict = (files, inputs, watch) => json(send("predict", [files], { inputs: JSON.stringify(inputs) }, watch));
+export const publish = (files, watch) => json(send("models", [files], {}, watch));
+export const withdraw = (id) => send(`models/${id}`, [], {}, {}, "*/*", "DELETE");
+export const convertTo = (files, to, layout, watch) => send("convert", [files], { to, layout }, watch, to === "tfjs" ? "application/zip" : "*/*");
+
+// `models`: a step that mixes several gets them all. Gives the files of the first one, changed, and the report.
+export async function convert(models, fields, watch) {
+  const { blob, type } = await send("convert", models, { to: "tfjs", histograms: 32, ...fields }, watch, "multipart/form-data");
+  const files = [...(await new Response(blob, { headers: { "Content-Type": type } }).formData()).values()];
+  return { report: JSON.parse(await files.pop().text()), files };
+}
+
+function send(path, models, fields, { signal, progress = () => {} } = {}, accept = "application/json", method = "POST") {
+  const form = new FormData();
+  for (const [name, value] of Object.entries(fields)) form.append(name, value);
+  models.forEach((files, i) => files.forEach((file) => form.append("file", file, models[1] ? `${i + 1}/${file.name}` : file.name)));
+  const bytes = models.flat().reduce((sum, file) => sum + file.size, 0);
+  if (bytes > limit) return Promise.reject(new Problem(`These files are too large: the server takes ${limit} bytes, they have ${bytes}.`, "Whoever runs it can raise that with --max-upload."));
+  return new Promise((resolve, reject) => {
+    const xhr = new XMLHttpRequest();
+    const share = ({ loaded, total }) => (total ? loaded / total : null);
+    xhr.open(method, path);
+    xhr.responseType = "blob";
+    xhr.setRequestHeader("Accept", accept);
+    if (token.get()) xhr.setRequestHeader("Authorization", `Bearer ${token.get()}`);
+    xhr.upload.onprogress = (event) => progress("Sending your files", share(event));
+    xhr.upload.onload = () => progress("PyTorch is working");
+    xhr.onprogress = (event) => progress("Receiving the answer", share(event));
+    xhr.onload = () => (xhr.status < 400 ? resolve(answerOf(xhr)) : problemOf(xhr).then(reject));
+    xhr.onerror = () => reject(new Problem("The server did not answer, or broke off.", "Is it still running? Are the files too large for it?"));
+    xhr.onabort = () => reject(new DOMException("", "AbortError"));
+    signal?.addEventListener("abort", () => xhr.abort());
+    xhr.send(models.length ? form : null);
+  });
+}
+
+function answerOf(xhr) {
+  const [, name] = /filename="([^"]+)/.exec(xhr.getResponseHeader("Content-Disposition")) ?? [];
+  return { blob: xhr.response, type: xhr.getResponseHeader("Content-Type"), name };
+}
+
+const sentence = (text) => text && text[0].toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
+
+async function problemOf({ response, status }) {
+  const { detail, title, where, what_to_do: todo } = await response.text().then(JSON.parse).catch(() => ({}));
+  const place = !where || /^(request|server)$/.test(where) || detail.includes(where) ? "" : `${where}: `;
+  return new Problem(place + sentence(detail ?? title ?? `The server refused this (${status}).`), sentence(todo), status);
+}

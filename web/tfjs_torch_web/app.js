@@ -1,0 +1,66 @@
+// The page's frame: the tabs, the token and the first drop zone. What comes after is fetched when a model is there.
+import * as api from "./api.js";
+import { attempt, showProblem } from "./attempt.js";
+import { button, el, say, tabs, uid } from "./dom.js";
+import { dropZone } from "./drop.js";
+
+const at = (id) => document.getElementById(id);
+let formats;
+let close = () => {};
+
+const choose = tabs(at("tabs"), (tab) => tab.id === "tab-back" && openBack());
+const drop = dropZone("Drop your model here", (files) => openFiles(files), ["model_meta.json", "model.json", "model.weights.bin"]);
+drop.zone.append(el("p", "No files at hand? ", button("Try the example", openExample, { class: "link" }), ": a network that names colours."));
+at("start").append(drop.element);
+document.addEventListener("token", () => askToken().focus());
+begin().catch((error) => showProblem(at("notices"), error));
+
+async function begin() {
+  formats = await api.formats();
+  at("version").textContent = `· version ${formats.version}`;
+  if (formats.token && !api.token.get()) askToken();
+}
+
+async function openBack() {
+  const { backTab } = await import("./back.js");
+  if (at("back-body").firstChild) return;
+  at("back-body").append(backTab((files, report) => {
+    choose(at("tab-open"));
+    openFiles(files, report);
+  }));
+}
+
+// A server may want a token; it is kept until the tab of the browser is closed.
+function askToken() {
+  const id = uid();
+  const field = el("input", { type: "password", id, autocomplete: "off", required: true });
+  const onsubmit = (event) => {
+    event.preventDefault();
+    api.token.set(field.value.trim());
+    at("notices").replaceChildren();
+    drop.box.replaceChildren();
+    say("The token is kept until you close this tab.");
+  };
+  at("notices").replaceChildren(el("form", { onsubmit }, el("label", { for: id }, "This server is for those who know its token:"),
+    el("div.pair", field, el("button.primary", "Use it"))));
+  return field;
+}
+
+async function openExample() {
+  const file = async (name) => new File([await (await fetch(`example/${name}`)).blob()], name);
+  const files = await attempt(drop.box, () => Promise.all(["model.json", "model_meta.json", "model.weights.bin"].map(file)));
+  if (files) openFiles(files);
+}
+
+async function openFiles(files, report) {
+  const found = await attempt(drop.box, async (watch) => [await api.inspect(files, watch), (formats ??= await api.formats()), await import("./model.js")]);
+  if (!found) return;
+  const [inspected, , { show }] = found;
+  close();
+  at("start").hidden = true;
+  close = show(at("model"), files, inspected, formats, () => {
+    close();
+    at("start").hidden = false;
+    drop.zone.querySelector("button").focus();
+  }, report);
+}

@@ -1,0 +1,58 @@
+// A place to drop a model: files, a folder or a zip; by mouse, keyboard or the file picker.
+import { showProblem } from "./attempt.js";
+import { button, el, uid } from "./dom.js";
+
+// `onfiles(files)` gets what was dropped or picked; `box` beneath is for progress and problems. `names` are drawn on sheets.
+export function dropZone(title, onfiles, names) {
+  const compact = !names;
+  const id = uid();
+  const box = el("div.box");
+  const onchange = ({ target }) => {
+    take([...target.files].map((file) => ({ file, path: file.webkitRelativePath || file.name })));
+    target.value = "";
+  };
+  const files = el("input", { type: "file", multiple: true, hidden: true, onchange });
+  const folder = el("input", { type: "file", webkitdirectory: true, hidden: true, onchange });
+  const zone = el(compact ? "div.drop.compact" : "div.drop", { role: "group", "aria-labelledby": id, ondrop, ondragover, ondragleave: ondragover },
+    !compact && el("div.sheets", { "aria-hidden": "true" }, names.map((name) => el("span", name))),
+    el("p.title", { id }, title),
+    el("p.row", button("Choose files", () => files.click(), { class: compact ? "small" : "primary" }), button("Choose a folder", () => folder.click(), { class: compact && "small" })),
+    el("p.hint", "The files, their folder, or a zip."), files, folder);
+
+  const take = (list) => Promise.resolve(list).then((found) => found.length && onfiles(sifted(found.flat(9)))).catch((error) => showProblem(box, error));
+  function ondragover(event) {
+    event.preventDefault();
+    zone.classList.toggle("over", event.type === "dragover");
+  }
+  function ondrop(event) {
+    ondragover(event);
+    const { items, files } = event.dataTransfer;
+    const entries = [...items].map((item) => item.webkitGetAsEntry()).filter(Boolean);
+    take(entries.length ? Promise.all(entries.map((entry) => walk(entry, ""))) : [...files].map((file) => ({ file, path: file.name })));
+  }
+  return { element: el("div", zone, box), zone, box };
+}
+
+// Files that miss every zone must not make the browser leave the page.
+for (const type of ["dragover", "drop"]) addEventListener(type, (event) => event.preventDefault());
+
+async function walk(entry, folder) {
+  const path = folder + entry.name;
+  if (entry.isFile) return { path, file: await new Promise((...both) => entry.file(...both)) };
+  const reader = entry.createReader();
+  const found = [];
+  for (;;) {
+    const some = await new Promise((...both) => reader.readEntries(...both)); // 100 at a time
+    if (!some.length) return found;
+    found.push(await Promise.all(some.map((child) => walk(child, `${path}/`))));
+  }
+}
+
+// Of a folder (a whole sketch, perhaps), only what may belong to a model, with paths as seen from its model.json; and
+// "model (1).json" under its own name again.
+function sifted(list) {
+  const folder = list.some(({ path }) => path.includes("/"));
+  const kept = list.filter(({ path }) => !folder || (!/(^|\/)(\.|node_modules\/)/.test(path) && /\.(json|bin|zip|safetensors|pth?|npz)$|(^|\/)[^.]+$/i.test(path)));
+  const home = kept.find(({ path }) => folder && path.endsWith("model.json"))?.path.slice(0, -10) ?? "";
+  return kept.filter(({ path }) => path.startsWith(home)).map(({ path, file }) => new File([file], path.slice(home.length).replace(/ \(\d+\)\./, ".")));
+}

@@ -1,0 +1,48 @@
+// An open model: what it is, what it learned, the steps, what they did, trying it, and taking it away.
+import * as api from "./api.js";
+import { attempt } from "./attempt.js";
+import { el, goTo, nameList, part, small, total } from "./dom.js";
+import { downloadsPart } from "./downloads.js";
+import { describeMeta, readMeta } from "./ml5meta.js";
+import { facts, headline, picture } from "./picture.js";
+import { resultsPart } from "./results.js";
+import { stepsPanel } from "./steps.js";
+import { tensorPart } from "./tensors.js";
+import { mountTryIt } from "./tryit.js";
+
+// Gives a function that closes the model; `another` is called by the button for that. `report`: how it came about, if known.
+export function show(root, files, inspected, formats, another, report) {
+  const meta = readMeta(inspected.meta, inspected);
+  const now = { files, fields: {}, ...meta };
+  const results = el("div", report && resultsPart(report));
+  const trial = el("div");
+  const stale = el("p.hint", { hidden: true }, "The steps are no longer those that ran. Run them again to see what they do.");
+  const downloads = downloadsPart(formats, () => now);
+
+  async function run(fields, others, box) {
+    const answer = await attempt(box, (watch) => api.convert([files, ...others], fields, watch));
+    if (!answer) return;
+    Object.assign(now, { files: answer.files, fields });
+    results.replaceChildren(resultsPart(answer.report));
+    stale.hidden = true;
+    downloads.update();
+    tryIt.update(answer.files);
+    goTo(results.querySelector("h2"));
+  }
+
+  const title = el("h1.answer", { tabindex: -1 }, headline(inspected, meta));
+  const names = files.length > 4 ? `${files.length} files` : nameList(files);
+  const steps = stepsPanel(formats, inspected.tensors.map(({ name }) => name), run, () => (stale.hidden = now.files === files));
+  root.replaceChildren(el("div",
+    el("div.row.opened.quiet", el("p", `${names}: ${total(files)}`), small("Open another model", another)),
+    title, picture(inspected, meta), facts(inspected, describeMeta(inspected.meta, inspected.metadata)),
+    tensorPart(inspected.tensors),
+    part("Change it", "Choose what PyTorch does with the numbers. Steps run from top to bottom.", steps, stale),
+    results, part("Try it", "Give the network inputs of your own.", trial), downloads.element));
+  const tryIt = mountTryIt(trial, { files, changed: null, inspected, formats, api });
+  goTo(results.querySelector("h2") ?? title);
+  return () => {
+    tryIt.close();
+    root.replaceChildren();
+  };
+}
