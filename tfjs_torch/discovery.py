@@ -155,7 +155,7 @@ def _missing(files: SourceFiles, missing: list[str], candidates: list[Shard]) ->
         names = sorted(repr(shard.name) for shard in candidates)
         there = f"{', '.join(names)}, each of the right length; keep the right one"
     else:
-        there = f"{_listed(files)}; put it there under the name in the manifest"
+        there = f"{_listed(files)}; add it, under that name"
     return FilesError(files.describe(missing[0]), f"this weights file{more} expected beside the JSON, found {there}")
 
 
