@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from ml5_browser import ML5, listen, open_chromium
+from serving import Server, get, sample, serving
+from sketches import sketch
 
 from tfjs_torch import UnsupportedError, load_file, load_model, read_artifacts
 
@@ -77,3 +81,91 @@ def test_a_net_trained_in_torch_answers_the_same_in_tfjs(tmp_path: Path) -> None
     said = run("train_in_torch.py", tmp_path / "net", "--steps", 20)
     assert "layers within 1e-05 of tf.js" in said
     assert (tmp_path / "net/model.json").is_file()
+
+
+# Samples that talk to the server -----------------------------------------------------------------------------------
+
+
+def node(server: str, folder: Path, out: Path, *steps: str) -> subprocess.CompletedProcess[str]:
+    program = shutil.which("node")
+    assert program, "node expected, found none; install Node.js 20 or newer"
+    command = [program, str(SAMPLES / "convert_from_js.mjs"), server, str(folder), str(out), *steps]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_node_gets_the_three_files_and_a_report_back(server: Server, tmp_path: Path) -> None:
+    done = node(server.url, SAMPLES / "ml5-classifier", tmp_path / "out")
+    assert (done.returncode, done.stderr) == (0, "")
+    found = {file.name: file.read_bytes() for file in (tmp_path / "out").iterdir()}
+    assert json.loads(found.pop("report.json"))["changed_parameters"] == 0
+    assert found == sample("ml5-classifier")
+
+
+def test_node_has_the_server_prune_the_weights(server: Server, tmp_path: Path) -> None:
+    steps = '[{"step": "prune", "amount": 0.5, "tensors": "*kernel"}]'
+    done = node(server.url, SAMPLES / "ml5-classifier", tmp_path, steps)
+    assert "of 132 numbers changed" in done.stdout
+    kernels = [tensor for name, tensor in load_file(tmp_path).items() if name.endswith("kernel")]
+    assert sum(int((kernel == 0).sum()) for kernel in kernels) == sum(kernel.numel() for kernel in kernels) // 2
+
+
+def test_node_says_what_the_server_refused(server: Server, tmp_path: Path) -> None:
+    done = node(server.url, SAMPLES / "ml5-classifier", tmp_path, '[{"step": "polish"}]')
+    assert done.returncode == 1
+    assert "polish" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_step_of_ones_own_runs_in_the_server(tmp_path: Path) -> None:
+    with serving("--processor", f"{SAMPLES / 'own_processor.py'}:signs_only") as server:
+        offered = {step["name"]: step["title"] for step in get(server, "/formats").json()["steps"]}
+        done = node(server.url, SAMPLES / "ml5-classifier", tmp_path, '[{"step": "signs_only", "amount": 1}]')
+    assert offered["signs_only"] == "Signs only"
+    assert done.returncode == 0, done.stderr
+    before, after = load_file(SAMPLES / "ml5-classifier"), load_file(tmp_path)
+    for name, tensor in after.items():
+        if name.endswith("kernel"):
+            assert torch.equal(tensor.sign(), before[name].sign())
+            torch.testing.assert_close(tensor.abs(), before[name].abs().mean().expand_as(tensor))
+        else:
+            assert torch.equal(tensor, before[name])
+
+
+def test_a_sketch_sends_its_network_to_the_server_and_loads_what_comes_back(server: Server) -> None:
+    with open_chromium() as browser:
+        page = browser.new_page()
+        complaints = listen(page)
+        # The very file that the CDN has, from npm.
+        page.route("https://cdn.jsdelivr.net/npm/ml5@1.4.0/dist/ml5.min.js", lambda route: route.fulfill(path=ML5))
+        page.goto((SAMPLES / "browser-roundtrip/index.html").as_uri())
+        page.get_by_label("Server").fill(server.url)
+        send = page.get_by_role("button", name="Send")
+        told = {}
+        for change in ("nothing", "make all weights smaller"):
+            page.get_by_label("What PyTorch shall do").select_option(change)
+            with page.expect_response("**/convert*"):
+                send.click()
+            page.get_by_role("status").get_by_text("PyTorch changed").wait_for()
+            rows = page.locator("#answers tr").all()[1:]
+            told[change] = [row.locator("td").all_inner_texts()[1:] for row in rows]
+        assert all(before == after for before, after in told["nothing"])
+        assert any(before != after for before, after in told["make all weights smaller"])
+        page.get_by_label("Server").fill("http://127.0.0.1:1")
+        send.click()
+        page.get_by_text("No server answers at http://127.0.0.1:1").wait_for()
+        assert [text for text in complaints if "ERR_" not in text] == []
+
+
+@pytest.mark.parametrize("version", ["1.4.0", "0.12.2"])
+def test_the_files_of_the_sketch_are_those_that_ml5_saves(version: str) -> None:
+    script = (SAMPLES / "browser-roundtrip/sketch.js").read_text()
+    start = script.index("async function filesOf")
+    function = script[start : script.index("\n}\n", start) + 3]
+    with open_chromium() as browser, sketch(browser, version) as page:
+        page.train("classification", [({"x": n}, {"size": "small" if n < 5 else "large"}) for n in range(10)], epochs=1)
+        page.page.add_script_tag(content=function)
+        texts = "async () => Promise.all((await filesOf(nn)).map(async (file) => [file.name, await latin(file)]))"
+        latin = "const latin = async (file) => String.fromCharCode(...new Uint8Array(await file.arrayBuffer()));"
+        page.page.add_script_tag(content=latin)
+        files = {name: text.encode("latin-1") for name, text in page.run(texts)}
+        assert files == page.save()
