@@ -13,7 +13,7 @@ export function headline({ format, tensors, outline }, { inputs, outputs, labels
   const [, height, width] = outline.inputs[0]?.shape ?? [];
   const named = outputs.length > 0 && first.kind !== "list" && !/^\d+$/.test(first.name);
   const takes = first?.kind === "pixels" ? `a picture of ${shapeText([width, height])} pixels`
-    : named ? `${plural(inputs.length, first.kind === "number" ? "number" : "input")} (${listing(names(inputs), 6)})` : rows(outline.inputs);
+    : named ? `${plural(inputs.length, inputs.every(({ kind }) => kind === "number") ? "number" : "input")} (${listing(names(inputs), 6)})` : rows(outline.inputs);
   const answers = labels ? `one of ${plural(labels.length, "label")}: ${listing(labels)}`
     : outputs.length ? `${plural(outputs.length, "number")}: ${listing(names(outputs), 6)}` : rows(outline.outputs);
   return `This network takes ${takes} and answers with ${answers}.`;

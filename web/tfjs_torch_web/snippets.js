@@ -37,7 +37,7 @@ nn.load({
   fetch: ({ fields }) => `// \`input\` is an <input type="file" multiple> with the files of a model.
 const form = new FormData();
 for (const file of input.files) form.append("file", file);
-${Object.entries(fields).map(([name, value]) => `form.append("${name}", ${quote(value)});\n`).join("")}const answer = await fetch(${quote(new URL("convert", document.baseURI))}, {
+${Object.entries(fields).map(([name, value]) => `form.append("${name}", ${value[0] === "[" ? `JSON.stringify(${value})` : quote(value)});\n`).join("")}const answer = await fetch(${quote(new URL("convert", document.baseURI))}, {
   method: "POST",
   body: form,
   headers: { Accept: "multipart/form-data" },

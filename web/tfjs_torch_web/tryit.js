@@ -84,7 +84,7 @@ export function mountTryIt(container, { files, changed = null, inspected, format
     }
     const nested = tensors.map(({ shape, data }) => nest([...data], shape));
     const replies = await Promise.all(sides.map((side) => api.predict(side, nested)));
-    note.textContent = `Computed by PyTorch on the server. TensorFlow.js did not: ${refusal}`;
+    note.textContent = `Computed by PyTorch on the server. TensorFlow.js did not: ${refusal.split("\n")[0].slice(0, 160)}`;
     return replies.map(({ outputs }) => outputs.flat(Infinity));
   }
 
