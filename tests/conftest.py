@@ -9,6 +9,8 @@ import pytest
 from helpers import SHARED_MODELS
 from hypothesis import HealthCheck, settings
 from judges import TfjsJudge
+from serving import Server, serving
+from tfjs_client import TfjsClient
 
 settings.register_profile(
     "tests", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -23,4 +25,18 @@ collect_ignore = [] if SHARED_MODELS.is_dir() else ["test_shared_models.py", "te
 def judge() -> Iterator[TfjsJudge]:
     """Real tf.js in node. Without node the tests that ask for it fail; they are never skipped."""
     with TfjsJudge() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """The real server with its defaults. Tests that fill it or count what is left start one of their own."""
+    with serving() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def tfjs() -> Iterator[TfjsClient]:
+    """Real tf.js in node as a client of a server."""
+    with TfjsClient() as started:
         yield started

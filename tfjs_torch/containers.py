@@ -38,6 +38,7 @@ _SAFETENSORS: Final = {  # format: the README of safetensors; name there -> nump
 _SAFETENSORS_NAME: Final = {np.dtype(v): k for k, v in _SAFETENSORS.items() if k != "BF16"}
 _FLOATS: Final = ("float16", "float32", "float64", BFLOAT16)
 
+_LONGEST_NAME: Final = 65_000  # bytes of a name in a zip
 _STATE_DICT: Final = "a state_dict of plain tensors expected (torch.save(model.state_dict(), ...))"
 _CHECKPOINT_KEYS: Final = ("state_dict", "model_state_dict", "model")  # where training checkpoints keep it
 
@@ -95,6 +96,8 @@ def write_container(
     if suffix == ".npz" and any(column.dtype == BFLOAT16 for column in columns.values()):
         raise UnsupportedError("bfloat16", "numpy has no bfloat16; write .safetensors or .pt, or take float16")
     for name in columns:
+        if suffix == ".npz" and len(name.encode("utf-8", "surrogatepass")) > _LONGEST_NAME:
+            raise UnsupportedError(f"{name[:60]}...", "a name that a zip can hold expected; write .safetensors")
         if (suffix == ".safetensors" and name == "__metadata__") or re.search("[\0\ud800-\udfff]", name):
             raise UnsupportedError(name.encode("unicode_escape").decode(), f"a name that {suffix} can hold expected")
     with replacing(file) as target:

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from .artifacts import Artifacts, read_artifacts, target_of, template
+from .artifacts import Artifacts, read_artifacts, stream_pieces, target_of, template
+from .codec import decode, extents
 from .containers import Advance, is_container, read_container, write_container
 from .encoder import Tensor
 from .errors import MismatchError
+from .manifest import NUMERIC
+from .quantization import Array
 from .saving import Files, inside, write_files
-from .tensors import Quantize, encode_files, stored_tensors
+from .shards import Stream
+from .sources import MemoryFiles
+from .tensors import Quantize, encode_files, groups_of, stored_tensors
 
+_FLOAT: Final = np.dtype("<f4")
 PROGRAMS: Final = (".pt2", ".onnx")  # whole models, written through torch's own exporters
 
 
@@ -52,6 +59,43 @@ def open_model(artifacts: Artifacts) -> dict[str, Tensor]:
     return dict(stored_tensors(artifacts))
 
 
+def read_model(artifacts: Artifacts) -> dict[str, Array]:
+    """Like open_model, with every tensor read at once: for small models.
+
+    Raises:
+        WeightsLengthError: see open_model.
+    """
+    if any(spec.stored != "float32" for spec in artifacts.manifest.specs):
+        return {spec.name: values for spec, values in decode(groups_of(artifacts), artifacts.where)}
+    found: dict[str, Array] = {}
+    for specs, stream in groups_of(artifacts):
+        with stream:
+            places = extents(specs, stream, artifacts.where)
+            whole = np.empty(stream.nbytes, np.uint8)
+            stream.read(0, whole)
+        for spec, (start, _) in zip(specs, places, strict=True):
+            found[spec.name] = np.ndarray(spec.shape, _FLOAT, whole, start)
+    return found
+
+
+def with_files(artifacts: Artifacts, files: Mapping[str, Any]) -> Artifacts:
+    """The same model with the bytes of other files, {name: bytes or path}, of the same names, lengths and JSON.
+
+    Nothing is looked at again: what a model's files mean hangs on these alone.
+    """
+    source = MemoryFiles(files)
+    shards = tuple(tuple(source.shard(shard.name) for shard in group) for group in artifacts.shards)
+    sidecars = {name: source.shard(shard.name) for name, shard in artifacts.sidecars.items()}
+    return Artifacts(
+        artifacts.json_name, artifacts.json_text, artifacts.manifest, shards, sidecars, artifacts.notes, artifacts.where
+    )
+
+
+def model_length(artifacts: Artifacts) -> int:
+    """Bytes of a model's tensors once decoded (strings not counted); nothing is read."""
+    return sum(spec.size * NUMERIC[spec.dtype][1] for spec in artifacts.manifest.specs if spec.dtype in NUMERIC)
+
+
 def open_container(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     """The tensors of a .safetensors, .npz, .pt or .pth file.
 
@@ -86,7 +130,23 @@ def model_files(
         >>> [name for name, pieces in model_files(tensors, artifacts) if list(pieces)]
         ['./model.weights.bin', 'model_meta.json', 'model.json']
     """
-    return encode_files(tensors, like, quantize, shard_bytes, advance=advance)
+    plain = None if quantize or shard_bytes is not None or like is None else _as_saved(tensors, like)
+    return iter(plain) if plain else encode_files(tensors, like, quantize, shard_bytes, advance=advance)
+
+
+def _as_saved(tensors: Mapping[str, Tensor], like: Artifacts) -> list[tuple[str, Iterable[Any]]] | None:
+    """The files of a small model as tf.js and ml5 save it, float32 arrays in one file; None for all others."""
+    specs, groups = like.manifest.specs, like.manifest.groups
+    if len(groups) != 1 or len(groups[0].paths) != 1 or len(tensors) != len(specs) or not like.json_text:
+        return None
+    arrays: list[Any] = [tensors.get(spec.name) for spec in specs]
+    for spec, array in zip(specs, arrays, strict=True):
+        if type(array) is not np.ndarray or array.dtype is not _FLOAT or array.shape != spec.shape:
+            return None
+        if spec.stored != "float32" or not array.flags.c_contiguous:
+            return None
+    sidecars = [(name, stream_pieces(Stream([shard]))) for name, shard in like.sidecars.items()]
+    return [(groups[0].paths[0], arrays), *sidecars, (like.json_name, [like.json_text])]
 
 
 def in_layout_of_torch(artifacts: Artifacts, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
@@ -131,9 +191,7 @@ def _owned(tensor: Tensor) -> Any:
 def stored_length(tensors: Mapping[str, Tensor]) -> int:
     """Bytes of all tensors once decoded (strings not counted), for a progress bar."""
     return sum(
-        int(np.prod(t.shape, dtype=np.int64)) * np.dtype(t.dtype).itemsize
-        for t in tensors.values()
-        if np.dtype(t.dtype).kind != "O"
+        math.prod(t.shape) * np.dtype(t.dtype).itemsize for t in tensors.values() if np.dtype(t.dtype).kind != "O"
     )
 
 

@@ -22,7 +22,7 @@ Work = Callable[[int, int], None]
 def in_parallel(jobs: Sequence[tuple[Work, int]], span: int) -> None:
     """Call work(start, stop) on spans that cover [0, size) of every (work, size) job, on all processors."""
     tasks = [(work, at, min(at + span, size)) for work, size in jobs for at in range(0, size, span)]
-    workers = min(_processors(), len(tasks))
+    workers = min(_processors(), len(tasks)) if len(tasks) > 1 else 1
     if workers < 2 or sum(size for _, size in jobs) < span:  # starting threads would cost more than it saves
         for work, start, stop in tasks:
             work(start, stop)

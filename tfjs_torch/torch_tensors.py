@@ -17,6 +17,7 @@ _TORCH_TO_NUMPY = {
     torch.uint8: "uint8", torch.uint16: "uint16", torch.uint32: "uint32", torch.uint64: "uint64",
     torch.bool: "bool", torch.complex64: "complex64", torch.complex128: "complex128",
 }  # fmt: skip
+_DTYPES = {own: np.dtype(name) for own, name in _TORCH_TO_NUMPY.items()}
 
 
 def as_tensors(state_dict: Mapping[str, Any]) -> dict[str, Any]:
@@ -48,10 +49,10 @@ class TorchTensor:
             raise MismatchError(
                 name, f"a dense tensor with values expected, found layout {tensor.layout} on {tensor.device}"
             )
-        if tensor.dtype not in _TORCH_TO_NUMPY:
+        if tensor.dtype not in _DTYPES:
             raise UnsupportedError(name, f"a dtype that numpy has expected, found {tensor.dtype}; cast it first")
         self.shape = tuple(tensor.shape)
-        self.dtype = np.dtype(_TORCH_TO_NUMPY[tensor.dtype])
+        self.dtype = _DTYPES[tensor.dtype]
         self._tensor = tensor
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Array:

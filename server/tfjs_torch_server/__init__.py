@@ -1,13 +1,15 @@
 """The HTTP door: POST models, get them back as something else. `uvicorn tfjs_torch_server:app` or `tfjs-torch serve`.
 
-app.py         which address does what          multipart.py   bodies as they arrive
-convert.py     the work of POST /convert        recognise.py   which part is what
-looking.py     that of /inspect and /predict    options.py     what is asked for
-store.py       models on disk, under ids        answers.py     files and a report as one answer
-doors.py       log, CORS, Host check, token     problems.py    errors as problem+json
-page.py        the page's files, and tf.js      work.py        a request's folder and thread
-documents.py   what /docs says                  settings.py    what an operator can set
-running.py     starting uvicorn
+app.py         which address does what        multipart.py   bodies as they arrive
+convert.py     the work of POST /convert      boundaries.py  a body cut into its parts
+looking.py     that of /inspect and /predict  recognise.py   which part is what
+exporting.py   .pt2 and .onnx, in a process   zips.py        zips, unpacked piece by piece
+store.py       models on disk, under ids      known.py       small models that came before
+doors.py       log, CORS, Host check, token   options.py     what is asked for
+page.py        the page's files, and tf.js    answers.py     files and a report as one answer
+documents.py   what /docs says                problems.py    errors as problem+json
+running.py     starting uvicorn               work.py        a request's folder and thread
+settings.py    what an operator can set
 """
 
 from __future__ import annotations

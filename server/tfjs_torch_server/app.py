@@ -9,11 +9,14 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
+import anyio
 import anyio.to_thread
 from fastapi import FastAPI, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tfjs_torch import TfjsTorchError, __version__, processing
@@ -21,18 +24,20 @@ from tfjs_torch.node import find_modules
 
 from . import documents, page
 from .answers import BINARY, Finished, accepted, answer, disposition, zipped
-from .convert import OutFile, Result, convert, is_quick
+from .convert import Result, convert, is_quick
 from .doors import with_doors
-from .looking import inspected, plain, predicted
+from .looking import inspected, json_of, predicted
 from .multipart import read_parts, refuse_length, too_large
-from .options import LAYOUTS, STORAGES, TARGETS, Options, options_of, options_of_json
+from .options import LAYOUTS, PROGRAMS, STORAGES, TARGETS, Options, options_of, options_of_json
 from .problems import Problem, keep_private, problem_of
-from .recognise import Model, Upload, recognise
+from .recognise import Model, Upload, is_small, recognise
 from .settings import Settings
 from .store import Store, Stored
 from .work import ClientGone, Work, closed, give_back_large_blocks, in_thread
 
 _SINGLE: Final = frozenset(TARGETS) - {"tfjs"}
+_EXPORTS, _PREDICTIONS = 2, 8  # of a worker at once
+_MAX_OTHERS: Final = 100  # models that one request mixes
 _MAX_BODY: Final = 1 << 20  # bytes of a JSON body
 _SANDBOX: Final = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox; default-src 'none'"}
 
@@ -71,6 +76,8 @@ class Server:
         )  # fmt: skip
         self.api.add_exception_handler(HTTPException, _http_problem)
         self.api.add_exception_handler(Exception, _unforeseen)
+        self._exporting: anyio.CapacityLimiter | None = None
+        self._running: anyio.CapacityLimiter | None = None
         self._add_routes()
         self._vendored = page.installed_tfjs(find_modules()) if settings.vendor else None
         self._script = page.script(self._vendored)
@@ -82,6 +89,7 @@ class Server:
 
     @asynccontextmanager
     async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
+        self._exporting, self._running = anyio.CapacityLimiter(_EXPORTS), anyio.CapacityLimiter(_PREDICTIONS)
         await anyio.to_thread.run_sync(self.store.sweep)
         give_back_large_blocks()
         gc.collect()
@@ -112,8 +120,9 @@ class Server:
         for path, methods, handler, _ in routes:
             # tf.js may be given an address with a slash behind it, and fetch in node cannot send a form a second time.
             self.api.add_route(f"{path}/", _caught(handler), methods=methods, include_in_schema=False)
-        for address, file in page.page_files().items():
-            self.api.add_route(address, _page_route(file), methods=["GET", "HEAD"], include_in_schema=False)
+        whole_page = page.page_app()
+        for address in page.page_addresses():
+            self.api.router.routes.append(Route(address, whole_page, methods=["GET", "HEAD"], include_in_schema=False))
         self.api.add_route(page.VENDOR, self.vendor, methods=["GET", "HEAD"], include_in_schema=False)
 
     async def convert(self, request: Request) -> Response:
@@ -130,15 +139,18 @@ class Server:
         options = options_of(request.query_params, upload.options)
         chosen = kind(options)
         quick = not work.has_folder and is_quick(upload, options)
+        limiter = self._exporting if options.to in PROGRAMS else None
         return answer(
-            await in_thread(request, work, convert, upload, options, work, self.settings, quick=quick), chosen, work
+            await in_thread(request, work, convert, upload, options, work, self.settings, quick=quick, limiter=limiter),
+            chosen,
+            work,
         )
 
     async def inspect(self, request: Request) -> Response:
         """What a model is."""
 
         async def looked(work: Work, upload: Upload) -> Response:
-            return _json(plain(await in_thread(request, work, inspected, upload, work)), work)
+            return _json(await in_thread(request, work, lambda: json_of(inspected(upload, work, self.settings))), work)
 
         return await self._with_upload(request, looked)
 
@@ -149,7 +161,11 @@ class Server:
             given = request.query_params.getlist("inputs") or upload.options.get("inputs", [])
             if len(given) != 1:
                 raise Problem(422, "inputs", f"one field with JSON expected, found {len(given)}", "add inputs=[[...]]")
-            return _json(await in_thread(request, work, predicted, upload, given[0]), work)
+            limiter = self._running
+            answered = await in_thread(
+                request, work, lambda: json_of(predicted(upload, given[0], work)), limiter=limiter
+            )
+            return _json(answered, work)
 
         return await self._with_upload(request, asked)
 
@@ -158,8 +174,7 @@ class Server:
 
         async def keep(work: Work, upload: Upload) -> Response:
             options = options_of(request.query_params, upload.options)
-            if options.to != "tfjs":
-                raise Problem(422, "to", f"to=tfjs expected, found to={options.to}", "store the model as it is")
+            _refuse_other_kinds(options)
             result = await in_thread(request, work, convert, upload, options, work, self.settings)
             return await self._kept(request, work, result)
 
@@ -172,7 +187,17 @@ class Server:
             options = await self._options(request, work)
             names = [request.path_params["id"], *options.others]
             models = [await anyio.to_thread.run_sync(self._model, name) for name in names]
-            result = await in_thread(request, work, convert, Upload(models, {}), options, work, self.settings)
+            if len(names) > _MAX_OTHERS + 1:
+                raise Problem(
+                    422, "with", f"at most {_MAX_OTHERS} models expected, found {len(names) - 1}", "average fewer"
+                )
+            _refuse_other_kinds(options)
+            try:
+                result = await in_thread(request, work, convert, Upload(models, {}), options, work, self.settings)
+            except (TfjsTorchError, OSError):
+                for name in names:  # deleted meanwhile: that is the reason, then
+                    await anyio.to_thread.run_sync(self.store.find, name)
+                raise
             return await self._kept(request, work, result, with_report=True)
         except BaseException:
             await closed(work)
@@ -197,7 +222,7 @@ class Server:
         if not body.strip():
             return options_of(request.query_params, {})
         try:
-            return options_of_json(json.loads(body))
+            return options_of_json(json.loads(body), request.query_params)
         except (ValueError, RecursionError) as error:
             if isinstance(error, TfjsTorchError):
                 raise
@@ -217,13 +242,13 @@ class Server:
             told["report"] = result.report
         elif result.report["warnings"]:
             told["warnings"] = result.report["warnings"]
-        response = _json(told, work, 201)
+        response = _json(await in_thread(request, work, json_of, told, quick=not with_report), work, 201)
         response.headers["Location"] = str(request.url_for("stored", id=stored.id))
         return response
 
     def _told(self, request: Request, stored: Stored) -> dict[str, Any]:
         def url(name: str) -> str:
-            return str(request.url_for("stored_file", id=stored.id, file=name))
+            return f"{request.url_for('stored', id=stored.id)}/{quote(name)}"
 
         until = datetime.fromtimestamp(stored.expires, timezone.utc).isoformat(timespec="seconds")
         files = [{"name": name, "bytes": size, "url": url(name)} for name, size in stored.files.items()]
@@ -240,21 +265,21 @@ class Server:
     async def stored_file(self, request: Request) -> Response:
         """One file; what is not there has an empty body, since tf.js takes any body for weights."""
         own, name = request.path_params["id"], request.path_params["file"]
-        path = await anyio.to_thread.run_sync(self.store.path_of, own, name)
-        if path is None and name.endswith(".zip"):
+        file = await anyio.to_thread.run_sync(self.store.open, own, name)
+        if file is None and name.endswith(".zip"):
             try:
                 return await self._zip(own)
             except Problem:
-                path = None
-        if path is None:
+                file = None
+        if file is None:
             return Response(status_code=404)
         kind = "application/json" if name.endswith(".json") else BINARY
-        return FileResponse(path, media_type=kind, headers=_SANDBOX)
+        headers = {**_SANDBOX, "Content-Length": str(file.size)}
+        return Finished(Work(self.store.work), file.pieces(), kind, headers, 200)
 
     async def _zip(self, own: str) -> Response:
-        stored = await anyio.to_thread.run_sync(self.store.find, own)
-        files = [OutFile.at(name, stored.folder / name) for name in stored.files]
-        headers = {"Content-Disposition": disposition(f"{stored.json_name.removesuffix('.json')}.zip")}
+        json_name, files = await anyio.to_thread.run_sync(self.store.open_all, own)
+        headers = {"Content-Disposition": disposition(f"{json_name.removesuffix('.json')}.zip")}
         return Finished(Work(self.store.work), zipped(files), "application/zip", headers, 200)
 
     async def delete(self, request: Request) -> Response:
@@ -294,21 +319,26 @@ class Server:
             return Problem(
                 404, "tf.js", "an installed copy expected, found none", "npm install @tensorflow/tfjs"
             ).response()
-        return page.page_file(self._vendored)
+        headers = {**page.SECURITY, "Cache-Control": "public, max-age=86400"}
+        return FileResponse(self._vendored, media_type="text/javascript", headers=headers)
 
     async def _with_upload(self, request: Request, handler: Callable[[Work, Upload], Awaitable[Response]]) -> Response:
         """Read and sort the parts, then go on; the work is closed by the answer, or here when there is none."""
         work = Work(self.store.work)
         try:
             parts = await read_parts(request, work, self.settings)
-            if work.has_folder:
-                upload = await in_thread(request, work, recognise, parts, work, self.settings)
-            else:
-                upload = recognise(parts, work, self.settings)
+            quick = not work.has_folder and is_small(parts)
+            upload = await in_thread(request, work, recognise, parts, work, self.settings, quick=quick)
             return await handler(work, upload)
         except BaseException:
             await closed(work)
             raise
+
+
+def _refuse_other_kinds(options: Options) -> None:
+    for name, value in (("to", options.to), ("layout", options.layout)):
+        if value != "tfjs":
+            raise Problem(422, name, f"{name}=tfjs expected for what is stored, found {value}", "leave it out")
 
 
 def _caught(handler: Handler) -> Handler:
@@ -321,13 +351,6 @@ def _caught(handler: Handler) -> Handler:
             return problem_of(error).response()
 
     route.__name__, route.__doc__ = handler.__name__, handler.__doc__
-    return route
-
-
-def _page_route(file: Any) -> Handler:
-    async def route(_: Request) -> Response:
-        return page.page_file(file)
-
     return route
 
 
@@ -345,6 +368,5 @@ async def _http_problem(_: Request, error: Exception) -> Response:
     return problem.response()
 
 
-def _json(value: Any, work: Work, status: int = 200) -> Response:
-    body = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode("ascii")
+def _json(body: bytes, work: Work, status: int = 200) -> Response:
     return Finished(work, [body], "application/json", {}, status)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,12 +10,13 @@ from typing import Any, Final
 
 import numpy as np
 
-from tfjs_torch import Artifacts, conversion, errors, load_model, process, processing, programs, read_artifacts
-from tfjs_torch.changes import Change, change_of
+from tfjs_torch import Artifacts, conversion, errors, process, processing, read_artifacts
+from tfjs_torch.changes import Change, change_of, changes_of
 
-from .options import Options
+from .exporting import export
+from .options import KNOWN, PROGRAMS, Options
 from .problems import Problem
-from .recognise import Model, Upload
+from .recognise import Model, Upload, refuse_odd
 from .settings import Settings
 from .work import Work
 
@@ -26,7 +26,6 @@ _IN_MEMORY: Final = 8 << 20  # bytes of an answer that need no file
 _AT_ONCE: Final = 64 << 20  # bytes of models whose tensors are all held, which is faster
 _QUICK, _FEW = 1 << 16, 4  # bytes of files, and steps, that take about a millisecond
 _PIECE: Final = 1 << 20
-_exporting = threading.Lock()  # torch.export and the ONNX exporter are not made for several threads
 
 
 @dataclass
@@ -64,6 +63,7 @@ def convert(upload: Upload, options: Options, work: Work, settings: Settings) ->
     """
     started = time.perf_counter()
     with errors.collected_warnings() as told:
+        told += [f"{name}: no option; there are {', '.join(KNOWN)}" for name in options.unknown]
         told += [f"{name}: belongs to no model.json; left out" for name in upload.ignored]
         job = _Job(upload, options, work, settings, told)
         files = job.files()
@@ -100,30 +100,35 @@ class _Job:
         self.options, self.work, self.settings, self.told = options, work, settings, told
         self.artifacts = main.artifacts()
         self.weights = main.weights
+        if self.artifacts is not None:
+            refuse_odd(self.artifacts, settings)
+            told += [f"{name}: belongs to no model.json; left out" for name in _unused(main, self.artifacts)]
+        self._room = _AT_ONCE
         self.before, given = self._tensors(main, self.artifacts)
         loaded = [self._tensors(other, other.artifacts())[1] for other in others]
         if others and not any(step.step.others[1] != 0 for step in options.steps):
             told.append(f"{len(others) + 1} models came in and no step takes more than one; the first was taken")
             loaded = []
         self.after: dict[str, Any] = dict(given)
-        if options.steps or self.before is not given:
+        if options.steps:
             self._process(given, loaded)
+        elif self.before is not given and not isinstance(given, _Held):
+            self.after = self._observed(given)
 
     def _process(self, given: Tensors, loaded: list[Tensors]) -> None:
         """Small models at once; of large ones each tensor when it is written, and compared on that occasion."""
-        at_once = sum(map(conversion.stored_length, (given, *loaded))) <= _AT_ONCE
-        states: list[Any] = [processing.state_dict_of(tensors) for tensors in (given, *loaded)]
-        if at_once:
-            self.before = {name: np.asarray(tensor) for name, tensor in self.before.items()}
-            states = [dict(state) for state in states]
-        new = process(states[0], self.options.steps, others=states[1:]) if self.options.steps else states[0]
-        after = processing.lazy_tensors(new)
-        if at_once:
-            self.after = {name: np.asarray(tensor) for name, tensor in after.items()}
-            return
-        self.after = {
+        states: list[Any] = [t if isinstance(t, _Held) else processing.state_dict_of(t) for t in (given, *loaded)]
+        new = process(states[0], self.options.steps, others=states[1:], advance=self.work.advance)
+        if isinstance(given, _Held):
+            changed = {name: tensor for name, tensor in new.items() if tensor is not given[name]}
+            self.after.update((name, np.asarray(tensor)) for name, tensor in processing.lazy_tensors(changed).items())
+        else:
+            self.after = self._observed(processing.lazy_tensors(new))
+
+    def _observed(self, tensors: Tensors) -> dict[str, Any]:
+        return {
             name: _Observed(name, self.before.get(name), tensor, self.options.bins, self.work)
-            for name, tensor in after.items()
+            for name, tensor in tensors.items()
         }
 
     def files(self) -> list[OutFile]:
@@ -134,7 +139,7 @@ class _Job:
                 422, "quantize" if self.options.quantize else "shard_bytes",
                 f"to=tfjs expected with it, found to={to}", "leave it out",
             )  # fmt: skip
-        if to in ("pt2", "onnx"):
+        if to in PROGRAMS:
             return [self._program(to)]
         if to != "tfjs":
             return [self._container(to)]
@@ -145,16 +150,16 @@ class _Job:
         return files
 
     def _see_what_is_stored(self, files: list[OutFile]) -> None:
-        """Quantised files hold other numbers than they were made of: those count."""
-        if not self.options.quantize and not (
-            self.artifacts and any(s.quantization for s in self.artifacts.manifest.specs)
-        ):
+        """What is written counts: quantised files hold other numbers, weights that went back had other dtypes."""
+        quantised = self.artifacts and any(s.quantization for s in self.artifacts.manifest.specs)
+        if not self.options.quantize and not quantised and self.weights is None:
             return
-        for name, tensor in conversion.open_model(read_artifacts(_as_source(files))).items():
-            self.after[name] = tensor
+        self.after = dict(self._stored(read_artifacts(_as_source(files))))
 
     def changes(self) -> list[Change]:
         """One a tensor, in the model's order; those that nobody has computed yet are computed now."""
+        if isinstance(self.before, _Held) and not any(isinstance(t, _Observed) for t in self.after.values()):
+            return changes_of(self.before, self.after, self.options.bins)
         found = []
         for name, tensor in self.after.items():
             self.work.advance()
@@ -168,17 +173,30 @@ class _Job:
         """The tensors as they were, and as they are given: the same, unless weights go back."""
         stored: Tensors = {}
         if artifacts is not None and (artifacts.shards or not model.weights):
-            stored = conversion.open_model(artifacts)
-            self._limit(stored)
+            stored = self._stored(artifacts)
         if model.weights is None:
             return stored, stored
         name, path = model.weights
         with _Named(path, name):
             given: Tensors = conversion.open_container(path)
-        self._limit(given)
+        length = conversion.stored_length(given)
+        self._limit(len(given), length)
         if artifacts is not None and self._is_of_torch(artifacts, given):
             given = conversion.from_layout_of_torch(artifacts, given)
+        if self._has_room(length):
+            given = _Held({name: np.asarray(tensor) for name, tensor in given.items()})
         return stored or given, given
+
+    def _stored(self, artifacts: Artifacts) -> Tensors:
+        length = conversion.model_length(artifacts)
+        self._limit(len(artifacts.manifest.specs), length)
+        return _Held(conversion.read_model(artifacts)) if self._has_room(length) else conversion.open_model(artifacts)
+
+    def _has_room(self, length: int) -> bool:
+        """Whether so many bytes more can be held at once."""
+        fits = length <= self._room
+        self._room -= length if fits else 0
+        return fits
 
     def _is_of_torch(self, artifacts: Artifacts, given: Tensors) -> bool:
         """Whether names are those of torch's modules: said, or seen."""
@@ -190,10 +208,10 @@ class _Job:
             self.told.append("the names are those of torch's modules: read with layout=torch")
         return seen
 
-    def _limit(self, tensors: Tensors) -> None:
-        if len(tensors) > self.settings.max_tensors:
-            raise Problem(413, "model", f"at most {self.settings.max_tensors} tensors expected, found {len(tensors)}")
-        if conversion.stored_length(tensors) > 4 * self.settings.max_upload:
+    def _limit(self, count: int, length: int) -> None:
+        if count > self.settings.max_tensors:
+            raise Problem(413, "model", f"at most {self.settings.max_tensors} tensors expected, found {count}")
+        if length > 4 * self.settings.max_upload:
             raise Problem(413, "model", "fewer numbers expected; the operator sets the limit with --max-upload")
 
     def _model_files(self) -> Iterable[tuple[str, Iterable[Any]]]:
@@ -210,7 +228,9 @@ class _Job:
         )  # fmt: skip
 
     def _limit_files(self) -> None:
-        files = conversion.stored_length(self.after) // (self.options.shard_bytes or 1 << 62)
+        if self.options.shard_bytes is None:
+            return
+        files = conversion.stored_length(self.after) // self.options.shard_bytes
         if files > self.settings.max_parts:
             raise Problem(
                 422, "shard_bytes", f"at most {self.settings.max_parts} files expected, found {files} of that size",
@@ -230,9 +250,7 @@ class _Job:
         self._needed_artifacts()
         source = _as_source(_spooled(self._model_files(), self.work))
         path = self.work.new_file(f".{kind}")
-        with _exporting:
-            self.work.advance()
-            programs.save_program(load_model(source), path)
+        export(source, path, self.work)
         return OutFile.at(f"{self._stem()}.{kind}", path)
 
     def _needed_artifacts(self) -> Artifacts:
@@ -246,6 +264,17 @@ class _Job:
         if self.artifacts is not None:
             return self.artifacts.json_name.removesuffix(".json")
         return self.weights[0].rpartition("/")[2].rpartition(".")[0] if self.weights else "model"
+
+
+def _unused(model: Model, artifacts: Artifacts) -> list[str]:
+    """Names of uploaded files that the model has no use for; its JSON is the first one."""
+    shards = [shard for group in artifacts.shards for shard in group] + list(artifacts.sidecars.values())
+    used = {inside.name.removeprefix("./") for inside in shards} | {*artifacts.manifest.paths}
+    return [name for name in list(model.files)[1:] if name not in used and f"./{name}" not in used]
+
+
+class _Held(dict[str, Any]):
+    """Tensors that are arrays in memory; the others are read when they are needed."""
 
 
 class _Observed:

@@ -84,11 +84,12 @@ _STORED: Final = _object(
 )  # fmt: skip
 
 _SAID: Final = {
-    400: "malformed files or request", 401: "a token is needed", 404: "nothing there", 406: "no such kind of answer",
+    400: "malformed files or request", 401: "a token is needed", 403: "a page that may not call",
+    404: "nothing there", 406: "no such kind of answer",
     408: "the upload came too slowly", 413: "beyond a limit", 415: "not read here", 421: "not this server's name",
     422: "parts or options that do not fit", 500: "a fault of the server", 507: "no room left",
 }  # fmt: skip
-_UPLOADS: Final = (400, 401, 406, 408, 413, 415, 421, 422, 500, 507)
+_UPLOADS: Final = (400, 401, 403, 406, 408, 413, 415, 421, 422, 500, 507)
 
 
 def _problems(*statuses: int) -> dict[int | str, Schema]:
@@ -231,7 +232,6 @@ STORED_FILE: Final[Schema] = {
             "description": "the file",
             "content": {"application/json": {}, "application/octet-stream": _BINARY, "application/zip": _BINARY},
         },
-        206: {"description": "a range of it", "content": {"application/octet-stream": _BINARY}},
         404: {"description": "no such file; the body is empty, since tf.js takes any body for weights"},
         **_problems(421),
     },
@@ -240,7 +240,7 @@ STORED_FILE: Final[Schema] = {
 DELETE: Final[Schema] = {
     "summary": "Forget a stored model",
     "status_code": 204,
-    "responses": {204: {"description": "it is gone"}, **_problems(401, 404, 421)},
+    "responses": {204: {"description": "it is gone"}, **_problems(401, 403, 404, 421)},
     "openapi_extra": _of_id(),
 }
 FORMATS: Final[Schema] = {

@@ -80,6 +80,7 @@ class Guard:
         self._token = settings.token
         self._hosts = {*_LOOPBACK, *(host.lower() for host in settings.allow_hosts)}
         self._any = "*" in settings.allow_hosts
+        self._origins = settings.allow_origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         problem = self._problem(scope) if scope["type"] == "http" else None
@@ -93,6 +94,11 @@ class Guard:
                 421, "Host", f"localhost, 127.0.0.1 or an allowed name expected, found {host[:80]!r}",
                 "call the server under its own name, or start it with --allow-host NAME",
             )  # fmt: skip
+        if scope["method"] not in _READS and self._is_foreign(headers):
+            return Problem(
+                403, "Origin", f"a page of {', '.join(self._origins)} expected, found {headers['origin'][:80]!r}",
+                "ask whoever runs the server to allow it: --allow-origin",
+            )  # fmt: skip
         if self._token is not None and scope["method"] not in _READS:
             kind, _, given = headers.get("authorization", "").partition(" ")
             if kind.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), self._token.encode()):
@@ -101,6 +107,12 @@ class Guard:
                     "ask whoever runs the server for the token", WWW_Authenticate="Bearer",
                 )  # fmt: skip
         return None
+
+    def _is_foreign(self, headers: Headers) -> bool:
+        """Whether a page calls that may not. CORS alone would keep it from reading the answer, not from writing."""
+        origin = headers.get("origin")
+        own = origin is not None and origin.partition("://")[2] == headers.get("host")
+        return origin is not None and not own and "*" not in self._origins and origin not in self._origins
 
 
 def _host(header: str) -> str:

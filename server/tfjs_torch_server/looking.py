@@ -11,14 +11,18 @@ import numpy as np
 from tfjs_torch import Artifacts, TfjsTorchError, errors, inspect, load_model, outline
 
 from .problems import Problem
-from .recognise import Model, Upload
+from .recognise import Model, Upload, refuse_odd
+from .settings import Settings
 from .work import Work
 
 _MAX_NUMBERS: Final = 4_000_000  # of the inputs of one prediction
-_MAX_ACTIVATION: Final = 100_000_000  # numbers that one layer may make of them
+_MAX_ACTIVATIONS: Final = 200_000_000  # numbers that all layers may make of them
+_MAX_OUTPUT: Final = 1_000_000  # numbers of the answer
+_MAX_SIDECAR: Final = 1 << 20  # bytes of a model_meta.json or metadata.json that is shown
+_MAX_STEPS: Final = 20_000  # of a sequence, which recurrent layers take one after the other
 
 
-def inspected(upload: Upload, work: Work) -> dict[str, Any]:
+def inspected(upload: Upload, work: Work, settings: Settings) -> dict[str, Any]:
     """What inspect() says of the main model, with histograms, its layers' shapes, and the files that travel along.
 
     Raises:
@@ -26,6 +30,7 @@ def inspected(upload: Upload, work: Work) -> dict[str, Any]:
     """
     with errors.collected_warnings() as told:
         artifacts = _artifacts(upload.models[0])
+        refuse_odd(artifacts, settings)
         summary = inspect(artifacts, stats=True, advance=work.advance)
         drawn = outline(artifacts)
     report = summary.to_dict()
@@ -48,7 +53,7 @@ def inspected(upload: Upload, work: Work) -> dict[str, Any]:
     }
 
 
-def predicted(upload: Upload, text: str) -> dict[str, Any]:
+def predicted(upload: Upload, text: str, work: Work) -> dict[str, Any]:
     """What the main model answers.
 
     Args:
@@ -59,18 +64,17 @@ def predicted(upload: Upload, text: str) -> dict[str, Any]:
     """
     with errors.collected_warnings() as told:
         artifacts = _artifacts(upload.models[0])
-        arrays = _arrays(text)
+        arrays = _arrays(text, outline(artifacts).to_dict()["inputs"])
         refuse_huge(artifacts, [array.shape for array in arrays])
         model = load_model(artifacts)
         if len(arrays) != len(model.input_names):
-            joined = _one_array(text) if len(model.input_names) == 1 else None
-            if joined is None:
-                raise Problem(422, "inputs", f"{len(model.input_names)} arrays expected, found {len(arrays)}")
-            arrays = [joined]
+            raise Problem(422, "inputs", f"{len(model.input_names)} arrays expected, found {len(arrays)}")
         for array, shape, name in zip(arrays, model.input_shapes, model.input_names, strict=True):
             if shape is not None and not _agrees(array.shape, shape):
                 found, wanted = list(array.shape), [None, *shape[1:]]
                 raise Problem(422, f"input {name!r}", f"an array of shape {wanted} expected, found {found}")
+        for module in model.modules():  # each layer is an occasion to stop
+            module.register_forward_pre_hook(lambda *_: work.advance())
         try:
             outputs = model.predict(*arrays)
         except TfjsTorchError:
@@ -79,29 +83,47 @@ def predicted(upload: Upload, text: str) -> dict[str, Any]:
             raise Problem(422, "inputs", f"inputs that go through the model expected, found: {error!s:.200}") from None
     listed = outputs if isinstance(outputs, list | tuple) else [outputs]
     return {
-        "outputs": [plain(np.asarray(output).tolist()) for output in listed],
+        "outputs": [np.asarray(output).tolist() for output in listed],
         "output_names": list(model.output_names),
         "warnings": told,
     }
 
 
-def refuse_huge(artifacts: Artifacts, inputs: list[tuple[int, ...]] | None = None) -> None:
+def refuse_huge(artifacts: Artifacts, inputs: list[tuple[int, ...]]) -> None:
     """Refuse to run a model whose layers would fill the memory.
 
     Raises:
         Problem: 413.
     """
-    batch = max((shape[0] for shape in inputs or () if shape), default=1)
-    for layer in outline(artifacts).to_dict()["layers"]:
+    batch = max((shape[0] for shape in inputs if shape), default=1)
+    longest = max((max(shape[1:], default=1) for shape in inputs), default=1)  # what a size left open may be
+    drawn = outline(artifacts)
+    if drawn.why_not:
+        raise Problem(422, "model.json", f"a model that runs here expected; {drawn.why_not}", "run it in the browser")
+    told = drawn.to_dict()
+    total = 0
+    for layer in told["layers"]:
         shape = layer["output_shape"]
-        shapes = shape if shape and isinstance(shape[0], list) else [shape] if shape else []
-        for one in shapes:
-            numbers = batch * math.prod(size or 1 for size in one[1:])
-            if numbers > _MAX_ACTIVATION:
-                raise Problem(
-                    413, layer["name"], f"a layer of at most {_MAX_ACTIVATION} numbers expected, found {numbers}",
-                    "run it in Python: load_model(path)",
-                )  # fmt: skip
+        numbers = _numbers(shape, batch, longest)
+        total += numbers
+        steps = (shape[1] or longest) if shape and len(shape) == 3 else 0
+        if total > _MAX_ACTIVATIONS or steps > _MAX_STEPS:
+            raise _too_much(layer["name"], f"layers that make at most {_MAX_ACTIVATIONS} numbers in {_MAX_STEPS} steps")
+    if sum(_numbers(output["shape"], batch, longest) for output in told["outputs"]) > _MAX_OUTPUT:
+        raise _too_much("outputs", f"at most {_MAX_OUTPUT} numbers")
+
+
+def _numbers(shape: list[int | None] | None, batch: int, longest: int) -> int:
+    return batch * math.prod(size or longest for size in shape[1:]) if shape else 0
+
+
+def _too_much(where: str, expected: str) -> Problem:
+    return Problem(413, where, f"{expected} expected, found more", "run it in Python: load_model(path)")
+
+
+def json_of(value: Any) -> bytes:
+    """As JSON; None for what it cannot hold."""
+    return json.dumps(plain(value), ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode("ascii")
 
 
 def plain(value: Any) -> Any:
@@ -124,6 +146,8 @@ def _artifacts(model: Model) -> Artifacts:
 
 
 def _json_of(shard: Any) -> Any:
+    if shard.nbytes > _MAX_SIDECAR:
+        return None
     data = np.empty(shard.nbytes, np.uint8)
     shard.read_into(0, data)
     shard.close()
@@ -133,13 +157,19 @@ def _json_of(shard: Any) -> Any:
         return None
 
 
-def _arrays(text: str) -> list[Any]:
+def _arrays(text: str, inputs: list[dict[str, Any]]) -> list[Any]:
+    """An array an input; of a model with one input, it may stand alone."""
     given = _given(text)
+    if len(inputs) == 1 and inputs[0]["shape"] is not None and _rank(given) == len(inputs[0]["shape"]):
+        return [_array(given)]
     return [_array(item) for item in given]
 
 
-def _one_array(text: str) -> Any:
-    return _array(_given(text))
+def _rank(value: Any) -> int:
+    rank = 0
+    while isinstance(value, list):
+        rank, value = rank + 1, value[0] if value else None
+    return rank
 
 
 def _given(text: str) -> list[Any]:
@@ -154,7 +184,10 @@ def _given(text: str) -> list[Any]:
 
 def _array(value: Any) -> Any:
     try:
-        array = np.asarray(value, dtype=np.float32)
+        raw = np.asarray(value)
+        array = raw.astype(np.float32)
+        if raw.dtype.kind not in "iuf" or not np.isfinite(array).all():
+            raise ValueError
     except (ValueError, TypeError, OverflowError):
         raise Problem(422, "inputs", "nested lists of numbers of equal lengths expected", "check the lengths") from None
     if array.size > _MAX_NUMBERS:

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+import math
+import re
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from email.message import Message
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Final
 
 import anyio
 import anyio.to_thread
-from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartParser, parse_options_header
-from starlette.requests import ClientDisconnect, Request
+from python_multipart.multipart import parse_options_header
+from starlette.requests import Request
 
+from .boundaries import Cutter
 from .problems import Problem
 from .settings import Settings
 from .work import ClientGone, Work
 
 _IN_MEMORY: Final = 1 << 20  # bytes of a part that need no file
+_ALL_IN_MEMORY: Final = 16 << 20  # bytes of all such parts
 _BATCH: Final = 1 << 20  # bytes that are parsed at once in a thread
 _SILENCE: Final = 30  # seconds without a byte
 _GRACE: Final = 60  # seconds after which an upload must have been faster than ...
-_PREAMBLE: Final = 1 << 14  # bytes before the first boundary
 _SLOWEST: Final = 1 << 10  # ... so many bytes a second
+_USUAL: Final = re.compile(rb'form-data; name="([^"\\]*)"(?:; filename="([^"\\]*)")?')  # what browsers write
 
 
 @dataclass
@@ -36,7 +39,6 @@ class Part:
 
     name: str = ""
     filename: str | None = None
-    content_type: str = ""
     data: bytes | Path = b""
     size: int = 0
 
@@ -59,37 +61,46 @@ async def read_parts(request: Request, work: Work, settings: Settings) -> list[P
         Problem: 400 malformed, 408 too slow, 413 beyond a limit, 415 no multipart.
         ClientGone: the client went away in the middle.
     """
-    form = _Form(work, settings, _boundary(request))
+    form = _Form(work, settings)
+    cutter = Cutter(_boundary(request), form)
     refuse_length(request, settings)
-    waiting: list[bytes] = []
-    held, started = 0, time.monotonic()
     try:
-        stream = request.stream().__aiter__()
-        while True:
-            with anyio.fail_after(_SILENCE):
-                chunk = await anext(stream, None)
-            if chunk is None:
-                break
-            held += len(chunk)
-            form.received += len(chunk)
-            waiting.append(chunk)
-            if form.received > settings.max_upload:
-                raise too_large(settings)
-            if form.received < _SLOWEST * (time.monotonic() - started - _GRACE):
-                raise TimeoutError
-            if held >= _BATCH:
-                await anyio.to_thread.run_sync(form.feed, waiting)
-                waiting, held = [], 0
-        form.feed(waiting)
-        return form.finish()
-    except TimeoutError:
-        raise Problem(408, "request", f"a byte every {_SILENCE} seconds expected", "upload again") from None
-    except ClientDisconnect:
-        raise ClientGone from None
-    except FormParserError as error:
-        raise Problem(400, "request", f"multipart/form-data expected, found: {error}", "see /docs") from None
+        await _feed(cutter, request, settings)
+        if not cutter.ended:
+            raise Problem(400, "request", "a whole multipart body expected, found it cut off", "upload again")
+        return form.parts
     finally:
         form.close()
+
+
+async def _feed(cutter: Cutter, request: Request, settings: Settings) -> None:
+    waiting: list[bytes] = []
+    held, received, started, more = 0, 0, time.monotonic(), True
+    with anyio.move_on_after(_SILENCE) as limit:
+        while more:
+            message = await request.receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGone
+            chunk, more = message.get("body", b""), message.get("more_body", False)
+            waiting.append(chunk)
+            held, received = held + len(chunk), received + len(chunk)
+            if received > settings.max_upload:
+                raise too_large(settings)
+            if received < _SLOWEST * (time.monotonic() - started - _GRACE):
+                raise _too_slow()
+            if held >= _BATCH:
+                limit.deadline = math.inf  # a slow disk is not the client's fault
+                await anyio.to_thread.run_sync(cutter.feed, b"".join(waiting))
+                waiting, held = [], 0
+            if more:
+                limit.deadline = anyio.current_time() + _SILENCE
+        cutter.feed(b"".join(waiting))
+    if limit.cancelled_caught:
+        raise _too_slow()
+
+
+def _too_slow() -> Problem:
+    return Problem(408, "request", f"a byte every {_SILENCE} seconds expected", "upload again")
 
 
 def refuse_length(request: Request, settings: Settings) -> None:
@@ -127,113 +138,56 @@ def _boundary(request: Request) -> bytes:
     return boundary
 
 
-@dataclass
 class _Form:
-    work: Work
-    settings: Settings
-    boundary: bytes
-    received: int = 0
-    parts: list[Part] = field(default_factory=list)
+    """Takes the parts: short ones stay in memory, the others go to disk."""
 
-    def __post_init__(self) -> None:
-        self._memory, self._ended = bytearray(), False
+    def __init__(self, work: Work, settings: Settings) -> None:
+        self.parts: list[Part] = []
+        self._work, self._settings = work, settings
+        self._held: list[bytes] = []
         self._file: IO[bytes] | None = None
-        self._header: list[bytes] = [b"", b""]
-        callbacks: Any = {
-            "on_part_begin": self._begin, "on_part_data": self._data, "on_part_end": self._end,
-            "on_header_field": self._header_field, "on_header_value": self._header_value,
-            "on_header_end": self._header_end, "on_end": self._finish,
-        }  # fmt: skip
-        self._callbacks = callbacks
-        self._parser: MultipartParser | None = None
-        self._start = b""
+        self._room = _ALL_IN_MEMORY
 
-    def feed(self, chunks: list[bytes]) -> None:
-        for chunk in chunks:
-            if self._parser is None:
-                chunk = self._opened(self._start + chunk)
-            if self._parser is not None:
-                self._parser.write(chunk)
-        self.work.advance()
+    def begin(self, headers: dict[bytes, bytes]) -> None:
+        if len(self.parts) >= self._settings.max_parts:
+            raise Problem(
+                413, "request", f"at most {self._settings.max_parts} parts expected, found more",
+                "upload a .zip, or larger shards", Connection="close",
+            )  # fmt: skip
+        self.parts.append(Part(*_names(headers.get(b"content-disposition", b""))))
 
-    def _opened(self, start: bytes) -> bytes:
-        """Find the first boundary, behind a preamble that RFC 2046 allows; returns the body from there on.
+    def data(self, piece: memoryview) -> None:
+        part = self.parts[-1]
+        part.size += len(piece)
+        if self._file is None and part.size > min(_IN_MEMORY, self._room):
+            self._work.advance()
+            part.data = self._work.new_file()
+            self._file = part.data.open("wb")
+            self._file.writelines(self._held)
+            self._held = []
+        if self._file is None:
+            self._held.append(bytes(piece))
+        else:
+            self._file.write(piece)
 
-        node's fetch, sent on by a redirect, writes another boundary than its header says: then the body is believed.
-        """
-        mark, at = b"--" + self.boundary, start.find(b"--" + self.boundary)
-        if at > 0 and start[at - 1 : at] != b"\n":
-            at = -1
-        first, ended, _ = start[:_PREAMBLE].partition(b"\r\n")
-        if at < 0 and ended and first.startswith(b"--") and 2 < len(first) <= 256:
-            mark, at = first, 0
-        if at < 0:
-            self._start = start
-            if len(start) > _PREAMBLE:
-                raise Problem(400, "request", "the first part's boundary expected, found none", "upload again")
-            return b""
-        self._parser = MultipartParser(mark[2:], self._callbacks, max_header_count=32, max_header_size=8192)
-        return start[at:]
-
-    def finish(self) -> list[Part]:
-        if self._parser is not None:
-            self._parser.finalize()
-        if not self._ended:
-            raise Problem(400, "request", "a whole multipart body expected, found it cut off", "upload again")
-        return self.parts
+    def end(self) -> None:
+        if self._file is None:
+            self._room -= self.parts[-1].size
+            self.parts[-1].data = self._held[0] if len(self._held) == 1 else b"".join(self._held)
+            self._held = []
+        self.close()
 
     def close(self) -> None:
         if self._file is not None:
             self._file.close()
             self._file = None
 
-    def _begin(self) -> None:
-        if len(self.parts) >= self.settings.max_parts:
-            raise Problem(
-                413, "request", f"at most {self.settings.max_parts} parts expected, found more",
-                "upload a .zip, or larger shards", Connection="close",
-            )  # fmt: skip
-        self.parts.append(Part())
-
-    def _header_field(self, data: bytes, start: int, end: int) -> None:
-        self._header[0] += data[start:end]
-
-    def _header_value(self, data: bytes, start: int, end: int) -> None:
-        self._header[1] += data[start:end]
-
-    def _header_end(self) -> None:
-        (name, value), part = self._header, self.parts[-1]
-        self._header = [b"", b""]
-        if name.lower() == b"content-type":
-            part.content_type = value.decode("latin-1").split(";")[0].strip().lower()
-        elif name.lower() == b"content-disposition":
-            part.name, part.filename = _names(value)
-
-    def _data(self, data: bytes, start: int, end: int) -> None:
-        part = self.parts[-1]
-        part.size += end - start
-        if self._file is None and part.size > _IN_MEMORY:
-            part.data = self.work.new_file()
-            self._file = part.data.open("wb", buffering=0)
-            self._file.write(self._memory)
-            self._memory = bytearray()
-        if self._file is None:
-            self._memory += data[start:end]
-        else:
-            self._file.write(memoryview(data)[start:end])
-
-    def _end(self) -> None:
-        if self._file is None:
-            self.parts[-1].data = bytes(self._memory)
-            self._memory = bytearray()
-        self.close()
-
-    def _finish(self) -> None:
-        self._ended = True
-
 
 def _names(disposition: bytes) -> tuple[str, str | None]:
     """The field's name and the file's, in any of the forms that RFC 7578 and browsers know."""
+    usual = _USUAL.fullmatch(disposition)
+    if usual:
+        return _text(usual[1]), None if usual[2] is None else _text(usual[2])
     _, options = parse_options_header(disposition)
     name = _text(options.get(b"name", b""))
     if b"filename" in options:

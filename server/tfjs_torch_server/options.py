@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from starlette.datastructures import QueryParams
@@ -15,9 +17,13 @@ from .problems import Problem
 from .settings import parse_size
 
 TARGETS: Final = ("tfjs", "safetensors", "pt", "npz", "pt2", "onnx")
+KNOWN: Final = ("to", "layout", "quantize", "shard_bytes", "process", "histograms", "inputs", "with")
+PROGRAMS: Final = ("pt2", "onnx")
 LAYOUTS: Final = ("tfjs", "torch")
 STORAGES: Final = ("uint8", "uint16", "float16", "float32")
 MAX_BINS: Final = 256
+
+_SHORT: Final = 4096  # characters of steps that are remembered
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,8 @@ class Options:
     shard_bytes: int | None = None
     steps: tuple[processing.Call, ...] = ()
     bins: int = 0
-    others: tuple[str, ...] = field(default=())
+    others: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
 
     @property
     def keeps_weights(self) -> bool:
@@ -71,11 +78,12 @@ def options_of(query: QueryParams, fields: Mapping[str, list[str]]) -> Options:
         steps_of(one("process")),
         int(bins),
         tuple(given("with")),
+        tuple(name for name in query if name not in KNOWN),
     )
 
 
-def options_of_json(body: Any, bins: int = 0) -> Options:
-    """Options of a JSON body: process, with, quantize, shard_bytes.
+def options_of_json(body: Any, query: QueryParams) -> Options:
+    """Options of a JSON body: process, with, quantize, shard_bytes, histograms; those of the address win.
 
     Raises:
         Problem: 422. TfjsTorchError: see options_of.
@@ -83,18 +91,14 @@ def options_of_json(body: Any, bins: int = 0) -> Options:
     known = ("process", "with", "quantize", "shard_bytes", "histograms")
     if not isinstance(body, dict) or not body.keys() <= set(known):
         raise Problem(422, "body", f"a JSON object with some of {', '.join(known)} expected, found {body!r:.80}")
-    texts: dict[str, list[str]] = {}
+    texts = {"process": [json.dumps(body["process"])]} if body.get("process") is not None else {}
     for name in ("with", "quantize", "shard_bytes", "histograms"):
         value = body.get(name)
         values = value if isinstance(value, list) else [] if value is None else [value]
         if not all(isinstance(item, str | int) for item in values):
             raise Problem(422, name, f"text expected, found {value!r:.80}")
         texts[name] = [str(item) for item in values]
-    options = options_of(QueryParams(), texts)
-    steps = tuple(processing.parse(body["process"])) if body.get("process") is not None else ()
-    return Options(
-        options.to, options.layout, options.quantize, options.shard_bytes, steps, options.bins, options.others
-    )
+    return options_of(query, texts)
 
 
 def steps_of(text: str) -> tuple[processing.Call, ...]:
@@ -103,7 +107,15 @@ def steps_of(text: str) -> tuple[processing.Call, ...]:
     Raises:
         TfjsTorchError: no JSON, an unknown step, wrong options.
     """
-    return tuple(processing.parse(text)) if text else ()
+    if not text:
+        return ()
+    return _known_steps(text) if len(text) <= _SHORT else tuple(processing.parse(text))
+
+
+@lru_cache(maxsize=64)
+def _known_steps(text: str) -> tuple[processing.Call, ...]:
+    """Sketches ask for the same steps again and again; a Call never changes."""
+    return tuple(processing.parse(text))
 
 
 def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import mimetypes
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import tfjs_torch_web
-from starlette.responses import FileResponse, Response
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
 
 TFJS_VERSION: Final = "4.22.0"
 CDN: Final = f"https://cdn.jsdelivr.net/npm/@tensorflow/tfjs@{TFJS_VERSION}/dist/tf.es2017.min.js"
@@ -38,17 +40,26 @@ class Script(NamedTuple):
     integrity: str
 
 
-def page_files() -> dict[str, Path]:
-    """{address: file} of the whole page."""
+def page_addresses() -> list[str]:
+    """Where the page's files are: "/" and one address a file."""
     top = tfjs_torch_web.FOLDER
-    files = {f"/{path.relative_to(top).as_posix()}": path for path in sorted(top.rglob("*")) if path.suffix in _KINDS}
-    return {"/": files.pop("/index.html"), **files} if "/index.html" in files else files
+    files = (path.relative_to(top).as_posix() for path in sorted(top.rglob("*")) if path.suffix in _KINDS)
+    return ["/", *(f"/{name}" for name in files)]
 
 
-def page_file(path: Path) -> Response:
-    """A file of the page, checked for changes each time it is used."""
-    kind = _KINDS.get(path.suffix) or mimetypes.guess_type(path.name)[0]
-    return FileResponse(path, headers={**SECURITY, "Cache-Control": "no-cache"}, media_type=kind)
+def page_app() -> ASGIApp:
+    """Serves the page's files, packed where the browser takes that; a browser asks each time whether they changed."""
+    return GZipMiddleware(_Page(directory=tfjs_torch_web.FOLDER, html=True), minimum_size=500)
+
+
+class _Page(StaticFiles):
+    def file_response(self, full_path: Any, *args: Any, **kwargs: Any) -> Response:
+        response = super().file_response(full_path, *args, **kwargs)
+        response.headers.update({**SECURITY, "Cache-Control": "no-cache"})
+        kind = _KINDS.get(Path(full_path).suffix)
+        if kind and response.status_code == 200:
+            response.headers["Content-Type"] = f"{kind}; charset=utf-8" if kind.startswith("text/") else kind
+        return response
 
 
 def installed_tfjs(modules: Path | None) -> Path | None:

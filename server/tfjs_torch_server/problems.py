@@ -18,6 +18,7 @@ MEDIA_TYPE: Final = "application/problem+json"
 _TITLES: Final = {
     400: "The files or the request are malformed",
     401: "A token is needed",
+    403: "This page may not call this server",
     404: "There is nothing here",
     405: "This address does not answer that method",
     406: "None of the accepted kinds of answer can be given",

@@ -4,32 +4,28 @@ from __future__ import annotations
 
 import json
 import re
-import zipfile
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 import numpy as np
 
 from tfjs_torch import Artifacts, read_artifacts
 
+from .known import Known
 from .multipart import Part
+from .options import KNOWN
 from .problems import Problem
 from .settings import Settings
-from .work import ClientGone, Work
-
-CONTAINERS: Final = (".safetensors", ".npz", ".pt", ".pth")
-OPTIONS: Final = ("to", "layout", "quantize", "shard_bytes", "process", "histograms", "inputs", "with")
+from .work import Work
+from .zips import CONTAINERS, ZIP, File, Room, open_zip
 
 _NAMELESS: Final = ("", "blob")  # what FormData calls a Blob
-_ZIP: Final = (b"PK\x03\x04", b"PK\x05\x06")
-_RATIO, _HARMLESS = 100, 64 << 20  # as in the library: bombs pack a thousandfold
 _SUFFIX: Final = "|".join(map(re.escape, CONTAINERS))
-_PIECE: Final = 1 << 20
-_INDEX: Final = 4 << 20
-
-File = bytes | Path
+_MAX_NAME: Final = 1024
+_SMALL: Final = 1 << 17  # bytes
+_BLANKS: Final = 4096  # bytes that are looked at for the first one that is no blank
+_known: Final = Known()
 
 
 @dataclass
@@ -53,7 +49,7 @@ class Model:
         if not self.files and self.weights:
             return None
         if not self.weights:
-            return read_artifacts(self.files)
+            return _known.read(self.files)
         template = read_artifacts(self.files, weights=False)
         return read_artifacts(self.files) if all(map(self._has, template.manifest.paths)) else template
 
@@ -76,6 +72,16 @@ class Upload:
     ignored: list[str] = field(default_factory=list)
 
 
+def is_small(parts: list[Part]) -> bool:
+    """Whether recognise() takes less than a millisecond: little to read, nothing to unpack, nothing to write."""
+    names = (part.filename or part.name for part in parts)
+    return (
+        sum(part.size for part in parts) <= _SMALL
+        and not any(part.head(4) in ZIP for part in parts)
+        and not any(name.lower().endswith(CONTAINERS) for name in names)
+    )
+
+
 def recognise(parts: list[Part], work: Work, settings: Settings) -> Upload:
     """Sort the parts of a form.
 
@@ -85,14 +91,14 @@ def recognise(parts: list[Part], work: Work, settings: Settings) -> Upload:
     options: dict[str, list[str]] = {}
     files: list[tuple[str, File]] = []
     zips: list[list[tuple[str, File]]] = []
-    unpacked = _Room(settings.max_upload)
+    unpacked = Room(settings.max_upload)
     for number, part in enumerate(parts, 1):
-        if part.filename is None and part.name in OPTIONS:
+        if part.filename is None and part.name in KNOWN:
             options.setdefault(part.name, []).append(_option(part))
             continue
         name = _name_of(part, number)
         head = part.head(4)
-        members = _open_zip(part, name, work, settings, unpacked) if head in _ZIP else None
+        members = open_zip(part, name, work, settings, unpacked) if head in ZIP else None
         if isinstance(members, list):
             zips.append(members)
         else:
@@ -104,6 +110,22 @@ def recognise(parts: list[Part], work: Work, settings: Settings) -> Upload:
     if not models:
         raise _nothing_found(files, ignored)
     return Upload(_with_templates(models), options, ignored)
+
+
+def refuse_odd(artifacts: Artifacts, settings: Settings) -> None:
+    """Refuse what no real model has: a hundred thousand tensors, paths that no folder and no zip can hold.
+
+    Raises:
+        Problem: 413, 400.
+    """
+    count = len(artifacts.manifest.specs)
+    if count > settings.max_tensors:
+        raise Problem(413, "model", f"at most {settings.max_tensors} tensors expected, found {count}")
+    for path in artifacts.manifest.paths:
+        if len(path) > _MAX_NAME:
+            raise Problem(
+                400, f"{path[:60]}...", f"a path of at most {_MAX_NAME} characters expected, found {len(path)}"
+            )
 
 
 def _with_templates(models: list[Model]) -> list[Model]:
@@ -186,8 +208,10 @@ def _name_of(part: Part, number: int) -> str:
     """The file's name with forward slashes; what a nameless part holds is told from its first bytes."""
     name = (part.filename if part.filename is not None else part.name).replace("\\", "/")
     name = re.sub(r"^(\./)+", "", name)
-    if len(name) > 1024 or "\0" in name:
-        raise Problem(400, f"{name[:60]!r}", "a file name of at most 1024 characters expected", "rename the file")
+    if len(name) > _MAX_NAME or "\0" in name:
+        raise Problem(
+            400, f"{name[:60]!r}", f"a file name of at most {_MAX_NAME} characters expected", "rename the file"
+        )
     if name.lower() not in _NAMELESS and "." in name:
         return name
     if part.head(64).lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"["):
@@ -221,8 +245,8 @@ def _json_text(name: str, data: File, settings: Settings) -> bytes | None:
 def _start(data: File) -> bytes:
     if isinstance(data, Path):
         with data.open("rb") as file:
-            return file.read(64)
-    return data[:64]
+            return file.read(_BLANKS)
+    return data[:_BLANKS]
 
 
 def _depth(text: bytes, enough: int) -> int:
@@ -252,105 +276,14 @@ def _is_old_manifest(text: bytes) -> bool:
 
 
 def _sidecar_name(name: str, text: bytes | None) -> str:
-    """The name of a JSON that came without one."""
-    if text is None or name.rpartition("/")[2].lower().endswith((".json", ".txt")):
+    """The name of a JSON that came without one, or with the number that browsers give a second download."""
+    if text is None:
         return name
+    if name.rpartition("/")[2].lower().endswith(".json"):
+        return re.sub(r" ?\([0-9]+\)(?=\.json$)", "", name)
     if b'"inputUnits"' in text or b'"outputUnits"' in text:
         return "model_meta.json"
     return "metadata.json" if b'"labels"' in text else name
-
-
-class _Room:
-    """How many bytes zips may still unpack to."""
-
-    def __init__(self, left: int) -> None:
-        self.left = left
-
-    def take(self, count: int, name: str) -> None:
-        self.left -= count
-        if self.left < 0:
-            raise Problem(413, name, "a zip that unpacks to less expected", "upload fewer or smaller files")
-
-
-def _open_zip(part: Part, name: str, work: Work, settings: Settings, room: _Room) -> list[tuple[str, File]] | str:
-    """The files of a zip, unpacked piece by piece; or, of a .npz or .pt, which are zips inside, a name that says so.
-
-    Raises:
-        Problem: 400 broken, 413 a bomb.
-    """
-    if not isinstance(part.data, Path):
-        path = work.new_file()
-        path.write_bytes(part.data)
-        part.data = path
-    try:
-        with part.data.open("rb") as file, zipfile.ZipFile(_ShortReads(file)) as archive:
-            members = [info for info in archive.infolist() if not _is_litter(info.filename)]
-            names = [info.filename for info in members]
-            claimed = sum(info.file_size for info in members)
-            if claimed > max(_HARMLESS, _RATIO * part.size):
-                raise Problem(
-                    413, name, f"at most {_RATIO} times the zip's {part.size} bytes expected, found {claimed}"
-                )
-            kind = _kind_of_zip(name, names)
-            if kind is not None:
-                room.take(claimed, name)
-                return name + kind
-            if len(members) > settings.max_parts:
-                raise Problem(413, name, f"at most {settings.max_parts} files expected, found {len(members)}")
-            top = _common_folder(names)
-            return [(info.filename[len(top) :], _unpack(archive, info, work, room)) for info in members]
-    except (Problem, ClientGone, MemoryError, OSError):
-        raise
-    except Exception as error:  # zipfile lets any error out of a broken archive
-        raise Problem(400, name, f"a zip that unpacks expected, found: {error!s:.200}", "pack it again") from None
-
-
-class _ShortReads:
-    """A file as zipfile reads it, but for an index of millions of files, which it would hold whole."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self.seek, self.tell, self.close = file.seek, file.tell, file.close
-        self.seekable = file.seekable
-
-    def read(self, count: int = -1) -> bytes:
-        if count > _INDEX:
-            raise Problem(413, "zip", "a zip of fewer files expected", "pack the model's own files only")
-        return self._file.read(count)
-
-
-def _kind_of_zip(name: str, names: list[str]) -> str | None:
-    """What to add to the name of a .npz or .pt; None for a zip of files."""
-    if name.lower().endswith(CONTAINERS):
-        return ""
-    if any(re.fullmatch(r"[^/]+/data\.pkl", inner) for inner in names):
-        return ".pt"
-    return ".npz" if names and all(inner.endswith(".npy") for inner in names) else None
-
-
-def _unpack(archive: zipfile.ZipFile, info: zipfile.ZipInfo, work: Work, room: _Room) -> File:
-    with archive.open(info) as packed:
-        start = packed.read(_PIECE)
-        room.take(len(start), info.filename)
-        if len(start) < _PIECE:
-            return start
-        path = work.new_file()
-        with path.open("wb", buffering=0) as file:
-            while start:
-                file.write(start)
-                work.advance()
-                start = packed.read(_PIECE)
-                room.take(len(start), info.filename)
-        return path
-
-
-def _is_litter(name: str) -> bool:
-    return name.endswith("/") or name.startswith("__MACOSX/") or name.rpartition("/")[2].startswith(".")
-
-
-def _common_folder(names: Iterable[str]) -> str:
-    tops = {name.split("/", 1)[0] if "/" in name else "" for name in names}
-    return f"{tops.pop()}/" if len(tops) == 1 and "" not in tops else ""
 
 
 def _nothing_found(files: list[tuple[str, Any]], ignored: list[str]) -> Problem:

@@ -46,6 +46,13 @@ class Settings:
     processors: tuple[str, ...] = ()
     vendor: bool = True
 
+    def __post_init__(self) -> None:
+        """Refuse a token that no header can carry: it would keep nobody out, or everybody."""
+        if self.token is not None and not re.fullmatch(r"[!-~]+", self.token):
+            raise ValueError(
+                "--token: letters, digits and signs of ASCII without blanks expected, found others, or none"
+            )
+
     @property
     def folder(self) -> Path:
         """Where models and uploads lie."""

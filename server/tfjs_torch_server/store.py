@@ -21,6 +21,9 @@ _ID: Final = re.compile(r"[A-Za-z0-9_-]{22}")
 _TOUCH: Final = 3600  # seconds: how exact "last loaded" has to be
 _ABANDONED: Final = 6 * 3600  # seconds after which an upload's folder belongs to a server that has died
 _DELETED: Final = "deleted-"
+_FILES, _NAME = "files", "json_name"  # in the folder of a model
+_BLOCK: Final = 4096  # bytes that even the smallest file takes
+_PIECE: Final = 1 << 20
 _BAD_NAMES: Final = (errno.ENAMETOOLONG, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.EINVAL, errno.EILSEQ)
 
 
@@ -55,17 +58,17 @@ class Store:
         """
         self.sweep()
         place = work.folder / "model"
-        place.mkdir()
+        (place / _FILES).mkdir(parents=True)
         for file in files:
             try:
-                _write(place / file.name, file, work)
+                _write(place / _FILES / file.name, file, work)
             except OSError as error:
                 if error.errno in _BAD_NAMES:
                     raise Problem(
                         400, file.name[:80], f"a file name that can be stored expected, found: {error.strerror}"
                     ) from None
                 raise
-        (place / ".json_name").write_text(json_name, encoding="utf-8")
+        (place / _NAME).write_text(json_name, encoding="utf-8")
         if self.used() > self.quota:
             raise Problem(507, "store", f"room within {self.quota} bytes expected, found the store full")
         work.advance()
@@ -80,29 +83,43 @@ class Store:
         Raises:
             Problem: 404.
         """
-        folder = self.models / own
+        folder = self.models / own / _FILES
         try:
             if not _ID.fullmatch(own):
                 raise FileNotFoundError
-            expires = folder.stat().st_mtime + self.expire
-            json_name = (folder / ".json_name").read_text(encoding="utf-8")
+            expires = folder.parent.stat().st_mtime + self.expire
+            json_name = (folder.parent / _NAME).read_text(encoding="utf-8")
+            files = {path.relative_to(folder).as_posix(): path.stat().st_size for path in _files_of(folder)}
         except OSError:
             raise missing() from None
-        if expires < time.time():
+        if expires < time.time() or json_name not in files:
             raise missing()
-        files = {path.relative_to(folder).as_posix(): path.stat().st_size for path in _files_of(folder)}
         ordered = sorted(files.items(), key=lambda item: (item[0] != json_name, item[0]))
         return Stored(own, folder, json_name, dict(ordered), expires)
 
-    def path_of(self, own: str, name: str) -> Path | None:
-        """A file of a stored model; None when there is none."""
+    def open(self, own: str, name: str) -> OutFile | None:
+        """A file of a stored model, open already, so that nobody can delete it meanwhile; None when there is none."""
         try:
             stored = self.find(own)
-        except Problem:
+            if name == stored.json_name:
+                self._touch(stored)
+            return _opened(name, stored.folder / name) if name in stored.files else None
+        except (Problem, OSError):
             return None
-        if name == stored.json_name:
-            self._touch(stored)
-        return stored.folder / name if name in stored.files else None
+
+    def open_all(self, own: str) -> tuple[str, list[OutFile]]:
+        """The name of a stored model's JSON, and all files, open already.
+
+        Raises:
+            Problem: 404.
+        """
+        stored = self.find(own)
+        files: list[OutFile] = []
+        try:
+            files += (_opened(name, stored.folder / name) for name in stored.files)
+        except OSError:
+            raise missing() from None
+        return stored.json_name, files
 
     def delete(self, own: str) -> None:
         """Forget a model.
@@ -110,11 +127,11 @@ class Store:
         Raises:
             Problem: 404.
         """
-        self._remove(self.find(own).folder)
+        self._remove(self.find(own).folder.parent)
 
     def used(self) -> int:
         """Bytes of all models, and of uploads on their way, so that many at once cannot go beyond the quota."""
-        return sum(_size(path) for top in (self.models, self.work) for path in _files_of(top, hidden=True))
+        return sum(_size(path) for top in (self.models, self.work) for path in _files_of(top))
 
     def sweep(self) -> None:
         """Remove what has expired, and what servers that died have left."""
@@ -139,7 +156,7 @@ class Store:
 
     def _touch(self, stored: Stored) -> None:
         if stored.expires - self.expire + _TOUCH < time.time():
-            os.utime(stored.folder)
+            os.utime(stored.folder.parent)
 
 
 def _write(path: Path, file: OutFile, work: Work) -> None:
@@ -164,13 +181,24 @@ def _children(folder: Path) -> Iterator[Path]:
         return
 
 
-def _files_of(folder: Path, hidden: bool = False) -> Iterator[Path]:
+def _files_of(folder: Path) -> Iterator[Path]:
     for top, _, names in os.walk(folder):
-        yield from (Path(top) / name for name in names if hidden or name != ".json_name")
+        yield from (Path(top) / name for name in names)
+
+
+def _opened(name: str, path: Path) -> OutFile:
+    file = path.open("rb", buffering=0)
+
+    def pieces() -> Iterator[bytes]:
+        with file:
+            while piece := file.read(_PIECE):
+                yield piece
+
+    return OutFile(name, pieces, os.fstat(file.fileno()).st_size)
 
 
 def _size(path: Path) -> int:
     try:
-        return path.stat().st_size
+        return max(path.stat().st_size, _BLOCK)
     except OSError:  # gone meanwhile
         return 0

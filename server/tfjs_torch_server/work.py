@@ -93,11 +93,19 @@ async def closed(work: Work) -> None:
         await anyio.to_thread.run_sync(work.close)
 
 
-async def in_thread(request: Request, work: Work, function: Callable[..., T], *args: Any, quick: bool = False) -> T:
+async def in_thread(
+    request: Request,
+    work: Work,
+    function: Callable[..., T],
+    *args: Any,
+    quick: bool = False,
+    limiter: anyio.CapacityLimiter | None = None,
+) -> T:
     """Run a function in a thread; when the client goes meanwhile, `work.stopped` is set and ClientGone raised.
 
     Args:
         request: its body must have been read.
+        limiter: of how many such functions may run at once; None: anyio's own of 40 threads.
         quick: for what takes a millisecond or less: it is done here, since a thread would take as long again.
     """
     if quick:
@@ -113,7 +121,7 @@ async def in_thread(request: Request, work: Work, function: Callable[..., T], *a
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(watch)
         try:
-            result.append(await anyio.to_thread.run_sync(function, *args))
+            result.append(await anyio.to_thread.run_sync(function, *args, limiter=limiter))
         except Exception as error:  # out of the group as itself, not as a group of one
             failed.append(error)
         tasks.cancel_scope.cancel()

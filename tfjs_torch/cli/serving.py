@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         settings = Settings(
             store=args.store, max_upload=parse_size(args.max_upload), quota=parse_size(args.quota),
-            expire=parse_duration(args.expire), token=args.token or None,
+            expire=parse_duration(args.expire), token=args.token,
             allow_origins=tuple(args.allow_origin or ("*",)), allow_hosts=_hosts(args),
             processors=tuple(args.processor),
         )  # fmt: skip

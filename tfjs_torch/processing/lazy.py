@@ -7,7 +7,7 @@ import functools
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, TypeGuard
 
 import numpy as np
 import torch
@@ -82,11 +82,16 @@ class Lazy(Mapping[str, Any]):
 
 
 def shape_of(state_dict: StateDict, name: str) -> tuple[int, ...]:
-    return state_dict.shape(name) if isinstance(state_dict, Lazy) else tuple(state_dict[name].shape)
+    return state_dict.shape(name) if is_lazy(state_dict) else tuple(state_dict[name].shape)
+
+
+def is_lazy(state_dict: StateDict) -> TypeGuard[Lazy]:
+    """isinstance, in a tenth of the time for what most state_dicts are: it is asked for every tensor."""
+    return not isinstance(state_dict, dict) and isinstance(state_dict, Lazy)
 
 
 def dtype_of(state_dict: StateDict, name: str) -> torch.dtype | None:
-    if isinstance(state_dict, Lazy):
+    if is_lazy(state_dict):
         return state_dict.dtype(name)
     dtype = state_dict[name].dtype
     return dtype if isinstance(dtype, torch.dtype) else _torch_dtype(dtype)

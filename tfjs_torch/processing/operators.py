@@ -8,6 +8,7 @@ to be used with `each`, where it otherwise gets a dict of copies, all in memory.
 
 from __future__ import annotations
 
+import copy
 import importlib
 import importlib.util
 import inspect
@@ -19,10 +20,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-import torch
-
 from ..errors import FilesError, MismatchError, TfjsTorchError
-from .lazy import Lazy, StateDict, tensor_of
+from .lazy import Lazy, StateDict, dtype_of, is_lazy, tensor_of
 from .options import schema_of
 from .registry import Step, add, steps
 
@@ -142,11 +141,12 @@ def _check_arguments(function: Callable[..., Any], count: int, where: str) -> No
 
 
 def _own(function: Callable[..., Any], where: str) -> Callable[..., Any]:
-    """The function, given tensors of its own, so that whatever it does leaves the caller's alone."""
+    """The function, given tensors and options of its own, so that whatever it does leaves the caller's alone."""
 
-    def call(state_dict: StateDict, *rest: Any) -> Any:
+    def call(state_dict: StateDict, options: Mapping[str, Any], *others: Sequence[StateDict]) -> Any:
         given = state_dict if getattr(function, "lazy", False) else _copies(state_dict)
-        result = _guarded(where, lambda: function(given, *rest))
+        models = [[model if is_lazy(model) else _copies(model) for model in found] for found in others]
+        result = _guarded(where, lambda: function(given, copy.deepcopy(dict(options)), *models))
         if not isinstance(result, Lazy):
             return result
         return Lazy(
@@ -158,6 +158,6 @@ def _own(function: Callable[..., Any], where: str) -> Callable[..., Any]:
 
 def _copies(state_dict: StateDict) -> dict[str, Any]:
     return {
-        name: tensor_of(value).clone() if isinstance(value, torch.Tensor) else value.copy()
+        name: value.copy() if dtype_of(state_dict, name) is None else tensor_of(value).clone()
         for name, value in state_dict.items()
     }

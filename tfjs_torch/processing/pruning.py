@@ -25,6 +25,9 @@ from .spans import flat, spread
 
 _HELD: Final = 1 << 22  # candidates that are held at once: 16 MB, of float64 32 MB
 _DIGIT: Final = 16
+# numpy's float and integer, and the bits of a magnitude
+_SINGLE: Final = np.dtype(np.float32), np.dtype(np.int32), np.int32(0x7FFFFFFF)
+_DOUBLE: Final = np.dtype(np.float64), np.dtype(np.int64), np.int64(0x7FFFFFFFFFFFFFFF)
 
 
 class Cut(NamedTuple):
@@ -121,7 +124,7 @@ def _select(keys: _Keys, rank: int, total: int) -> tuple[int, int, list[int]]:
         prefix, bits = prefix << digit | bucket, bits - digit
     if not bits:
         return prefix, below, keys.equal(prefix)
-    held = keys.candidates(prefix, bits, inside)
+    held = keys.candidates(prefix, bits, inside) if bits < keys.bits else keys.all()
     every = np.concatenate(held)
     key = int(np.partition(every, rank - below)[rank - below])
     below += int(np.count_nonzero(every < key))
@@ -136,10 +139,18 @@ class _Keys:
         wide = any(dtype_of(state_dict, name) is torch.float64 for name in names)
         self.dtype, self._integer = (torch.float64, torch.int64) if wide else (torch.float32, torch.int32)
         self.bits = 63 if wide else 31  # all but the sign
-        self.infinity = int(torch.tensor(math.inf, dtype=self.dtype).view(self._integer))
+        self.infinity = 0x7FF0000000000000 if wide else 0x7F800000
+        self._numpy = _DOUBLE if wide else _SINGLE
 
     def number(self, key: int) -> float:
-        return torch.tensor(key, dtype=self._integer).view(self.dtype).item()
+        found: float = np.array(key, self._numpy[1]).view(self._numpy[0]).item()
+        return found
+
+    def all(self) -> list[Array]:
+        """Those of each tensor, where they are few enough to be held at once."""
+        own, integer, magnitude = self._numpy
+        values = (self._state_dict[name] for name in self._names)
+        return [np.ascontiguousarray(_array(value), own).reshape(-1).view(integer) & magnitude for value in values]
 
     def histogram(self, prefix: int, bits: int, digit: int) -> torch.Tensor:
         """How many candidates have each value of the next digit."""
@@ -192,6 +203,12 @@ class _Keys:
     def _run(self, work: Callable[[int, torch.Tensor], None], index: int, numbers: torch.Tensor, *at: int) -> None:
         bits = numbers[slice(*at)].to(self.dtype).view(self._integer)
         work(index, bits & (1 << self.bits) - 1)  # without the sign
+
+
+def _array(value: Any) -> Array:
+    if not isinstance(value, torch.Tensor):
+        return np.asarray(value)
+    return (value.float() if value.dtype is torch.bfloat16 else value).numpy(force=True)
 
 
 def _pruned(tensor: torch.Tensor, cut: Cut | None) -> torch.Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,13 @@ from .lazy import Entry, Lazy, StateDict, shape_of
 from .parsing import Call, parse
 
 
-def process(state_dict: StateDict, steps: Any, *, others: Iterable[StateDict] = ()) -> StateDict:
+def process(
+    state_dict: StateDict,
+    steps: Any,
+    *,
+    others: Iterable[StateDict] = (),
+    advance: Callable[[], Any] | None = None,
+) -> StateDict:
     """Change a model's weights by named steps, such as "prune" or "noise".
 
     Args:
@@ -24,6 +30,7 @@ def process(state_dict: StateDict, steps: Any, *, others: Iterable[StateDict] = 
         steps: "prune", {"step": "prune", "amount": 0.3}, a list of such, the same as JSON text, or what
             processing.parse made of it. processing.steps() tells all steps and their options.
         others: the state_dicts of other models, for the steps that take some (average, interpolate, crossover).
+        advance: called before each step; what it raises ends the work.
 
     Returns:
         a dict of new tensors without gradients, same names and shapes; tensors that no step changes are the very
@@ -47,6 +54,8 @@ def process(state_dict: StateDict, steps: Any, *, others: Iterable[StateDict] = 
     result = _given(state_dict, "state_dict")
     _check_others(calls, len(models))
     for number, call in enumerate(calls, 1):
+        if advance is not None:
+            advance()
         result = _applied(call, result, models, f"step {number} ({call.step.name})")
     return result if isinstance(result, Lazy) else dict(result)
 
@@ -71,7 +80,9 @@ def _check_others(calls: Sequence[Call], count: int) -> None:
             )
         if most != 0 and (count < least or (most is not None and count > most)):
             wanted = str(least) if most == least else f"at least {least}" if most is None else f"{least} to {most}"
-            raise MismatchError(where, f"{wanted} other model(s) expected, found {count}; give them beside the first")
+            noun = "more model" if wanted.endswith(" 1") or wanted == "1" else "more models"
+            todo = "add its files" if count < least else "leave some out"
+            raise MismatchError(where, f"{wanted} {noun} expected, found {count or 'none'}; {todo}")
     if count and all(call.step.others == (0, 0) for call in calls):
         raise MismatchError("others", f"none expected, since no step takes other models, found {count}; leave them out")
 
