@@ -11,6 +11,7 @@ from .model import GB, MB, TFJS, Model, size_text
 from .networks_groups import models
 from .report import NO_TARGET, Table, Target, beside, memory_text, ratio_text, time_text
 from .runner import Runner, python, say
+from .serving import server
 from .tables import VERDICT, command, compared, memory_table, peaks, timed_table
 from .timing import medians, noise
 
@@ -211,7 +212,7 @@ def _conversion(runner: Runner, model: Model) -> Table:
 
 
 GROUPS: Final[dict[str, Group]] = {
-    group.__name__: group for group in (load, dequantize, save, models, limits, start, growth)
+    group.__name__: group for group in (load, dequantize, save, models, server, limits, start, growth)
 }
 
 
