@@ -9,6 +9,7 @@ import pytest
 from helpers import SHARED_MODELS
 from hypothesis import HealthCheck, settings
 from judges import TfjsJudge
+from ml5_judge import Ml5Judge
 from serving import Server, serving
 from tfjs_client import TfjsClient
 
@@ -25,6 +26,13 @@ collect_ignore = [] if SHARED_MODELS.is_dir() else ["test_shared_models.py", "te
 def judge() -> Iterator[TfjsJudge]:
     """Real tf.js in node. Without node the tests that ask for it fail; they are never skipped."""
     with TfjsJudge() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def ml5_judge() -> Iterator[Ml5Judge]:
+    """Real ml5 1.4.0 and 0.12.2 in Chromium. Without them the tests that ask for it fail; they are never skipped."""
+    with Ml5Judge() as started:
         yield started
 
 
