@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from . import layers, official, processing
+    from . import layers, ml5, official, processing, teachable
     from .artifacts import Artifacts, read_artifacts
     from .compat import decode_weights, write_weights
     from .errors import (
@@ -77,6 +77,7 @@ __all__ = [
     "layers",
     "load_file",
     "load_model",
+    "ml5",
     "official",
     "outline",
     "process",
@@ -85,6 +86,7 @@ __all__ = [
     "save_file",
     "save_model",
     "supported_layers",
+    "teachable",
     "tfjs_to_torch",
     "torch_to_tfjs",
     "verify",
@@ -93,7 +95,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("layers", "official", "processing"):
+    if name in ("layers", "ml5", "official", "processing", "teachable"):
         return import_module(f".{name}", __name__)
     if name in _HOME:
         try:

@@ -124,6 +124,15 @@ class Artifacts:
         folder, json_name = target_of(path)
         write_files(folder, (self.renamed(json_name) if json_name else self).files())
 
+    def sidecar(self, name: str) -> bytes:
+        """The bytes of a file that travels along.
+
+        Example:
+            >>> read_artifacts("samples/ml5-classifier").sidecar("model_meta.json")[:13]
+            b'{"inputUnits"'
+        """
+        return b"".join(map(bytes, stream_pieces(Stream([self.sidecars[name]]))))
+
     def to_zip(self) -> bytes:
         """Everything as the bytes of a .zip; the same model gives the same bytes.
 

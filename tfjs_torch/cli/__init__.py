@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 from .._version import __version__
 from ..errors import TfjsTorchError, TfjsTorchWarning
-from . import converting, diffing, exporting, inspecting, predicting, serving, verifying
+from . import converting, diffing, exporting, inspecting, ml5, predicting, serving, verifying
 from .text import note
 
 EXAMPLES = """examples:
@@ -29,6 +29,8 @@ EXAMPLES = """examples:
   tfjs-torch export net.py:Net out --input-shape 1,28,28
   tfjs-torch predict my-model x.npy
   tfjs-torch verify my-model
+  tfjs-torch ml5 check my-model
+  tfjs-torch ml5 train my-model data.json better
   tfjs-torch serve --open
 
 Each command has its own --help with more.
@@ -51,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"tfjs-torch {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in (inspecting, converting, diffing, exporting, predicting, verifying, serving):
+    for command in (inspecting, converting, diffing, exporting, predicting, verifying, ml5, serving):
         command.add_to(commands)
     argv = sys.argv[1:] if argv is None else argv
     if not argv:

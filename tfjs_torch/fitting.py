@@ -1,0 +1,326 @@
+"""Training: one loop for every model that this package trains, and what it says about how it went.
+
+Losses and optimizers are those of tf.js' `model.fit`, on outputs that are probabilities already; a validation part is
+drawn at random (tf.js takes the last rows, which are of one class in data that was collected class by class).
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+
+from .errors import MismatchError
+from .loss_curve import curve
+from .saving import write_files
+
+OnEpoch = Callable[[dict[str, Any]], Any]
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+_EPSILON: Final = 1e-7  # tf.js' backend().epsilon(), of its losses and of its Adam
+
+
+def categorical_crossentropy(given: Tensor, targets: Tensor) -> Tensor:
+    """Mean over the rows; `given` are probabilities (tfjs-layers/src/losses.ts)."""
+    shares = given / given.sum(-1, keepdim=True)
+    return -(targets * shares.clamp(_EPSILON, 1 - _EPSILON).log()).sum(-1).mean()
+
+
+def mean_squared_error(given: Tensor, targets: Tensor) -> Tensor:
+    """Mean over rows and outputs."""
+    return (given - targets).square().mean()
+
+
+_LOSSES: Final[Mapping[str, Loss]] = {
+    "categoricalCrossentropy": categorical_crossentropy,
+    "meanSquaredError": mean_squared_error,
+}
+
+
+@dataclass
+class History:
+    """How a training went.
+
+    Attributes:
+        epochs: one dict an epoch: "epoch" (from 1), "epochs" (of all), "loss", and where they exist "accuracy",
+            "val_loss", "val_accuracy". Loss and accuracy are means over the epoch's batches, as tf.js has them.
+
+    Example:
+        >>> history = History([{"epoch": 1, "epochs": 1, "loss": 0.5}])
+        >>> history.loss, history.val_loss, history.to_svg()[:4]
+        ([0.5], [], '<svg')
+    """
+
+    epochs: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def loss(self) -> list[float]:
+        """Of the training rows, one an epoch."""
+        return self._all("loss")
+
+    @property
+    def accuracy(self) -> list[float]:
+        """Share of the training rows whose likeliest class is right; [] in regression."""
+        return self._all("accuracy")
+
+    @property
+    def val_loss(self) -> list[float]:
+        """Of the validation rows; [] without any."""
+        return self._all("val_loss")
+
+    @property
+    def val_accuracy(self) -> list[float]:
+        """Of the validation rows; [] in regression, and without any."""
+        return self._all("val_accuracy")
+
+    def _all(self, name: str) -> list[float]:
+        return [epoch[name] for epoch in self.epochs if name in epoch]
+
+    def to_svg(self) -> str:
+        """The loss curve as a picture."""
+        return curve({"loss": self.loss, "validation loss": self.val_loss})
+
+    def save_svg(self, path: str | os.PathLike[str]) -> None:
+        """Write the loss curve.
+
+        Raises:
+            FilesError: the place cannot be written.
+        """
+        target = Path(path)
+        write_files(target.parent, [(target.name, [self.to_svg().encode()])])
+
+    def _repr_svg_(self) -> str:
+        """Notebooks show the curve."""
+        return self.to_svg()
+
+
+def fit(
+    module: nn.Module,
+    inputs: Tensor,
+    targets: Tensor,
+    *,
+    loss: str = "categoricalCrossentropy",
+    optimizer: str = "adam",
+    learning_rate: float = 0.001,
+    epochs: int = 10,
+    batch_size: int = 32,
+    validation_split: float = 0.1,
+    seed: int | None = None,
+    device: torch.device | str = "auto",
+    on_epoch: OnEpoch | None = None,
+    on_batch: Callable[[], Any] | None = None,
+    progress: bool | None = None,
+) -> History:
+    """Train a module whose outputs are what the loss wants; those parameters that require gradients change.
+
+    Args:
+        module: takes float32 [batch, ...], gives [batch, units]. It ends in evaluation mode, where it was.
+        inputs, targets: float32 [rows, ...] and [rows, units].
+        loss: "categoricalCrossentropy" (outputs are probabilities) or "meanSquaredError".
+        optimizer: "adam" or "sgd", with the epsilon of tf.js.
+        learning_rate, epochs, batch_size: as everywhere; an epoch sees all rows, shuffled.
+        validation_split: share of the rows, drawn at random, that is only measured; 0 for none.
+        seed: the same seed, data and machine give the same numbers; None draws other ones each time.
+        device: "auto" takes a CUDA device where there is one.
+        on_epoch: called with each epoch's dict; what it raises ends the training.
+        on_batch: called after each batch, likewise.
+        progress: a bar on stderr; None shows one on a terminal.
+
+    Returns:
+        history: the numbers of every epoch.
+
+    Raises:
+        MismatchError: options out of range, no rows, or a loss that is no number any more. The module's weights are
+            then what they were, as after any other error.
+
+    Example:
+        >>> import torch
+        >>> x = torch.linspace(0, 1, 32)[:, None]
+        >>> history = fit(torch.nn.Linear(1, 1), x, 2 * x, loss="meanSquaredError", learning_rate=0.1, seed=1)
+        >>> history.loss[-1] < history.loss[0]
+        True
+    """
+    _check(len(inputs), epochs, batch_size, learning_rate, validation_split)
+    place = _device(device)
+    home = next((parameter.device for parameter in module.parameters()), torch.device("cpu"))
+    kept = {key: value.detach().clone() for key, value in module.state_dict().items()}
+    drawn = torch.Generator().manual_seed(_seed(seed))
+    order = torch.randperm(len(inputs), generator=drawn)
+    held = min(int(len(inputs) * validation_split), len(inputs) - 1)
+    chosen, measured = order[held:], order[:held]
+    run = _Run(module, _LOSSES[loss], loss == "categoricalCrossentropy", on_batch)
+    rows = inputs[chosen].to(place), targets[chosen].to(place)
+    others = (inputs[measured].to(place), targets[measured].to(place)) if held else None
+    history = History()
+    try:
+        module.to(place)
+        trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
+        steps = _optimizer(optimizer, trained, learning_rate)
+        with _seeded(drawn, place), _bar(epochs, progress) as bar:
+            for epoch in range(1, epochs + 1):
+                shuffled = torch.randperm(len(chosen), generator=drawn).to(place)
+                found = run.epoch(rows, shuffled.split(batch_size), steps)
+                if others:
+                    found |= {f"val_{name}": value for name, value in run.measure(others, batch_size).items()}
+                history.epochs.append({"epoch": epoch, "epochs": epochs, **found})
+                _refuse_nonsense(history.epochs[-1], learning_rate)
+                if bar is not None:
+                    bar.set_postfix({name: f"{value:.4f}" for name, value in found.items()}, refresh=False)
+                    bar.update()
+                if on_epoch:
+                    on_epoch(dict(history.epochs[-1]))
+    except BaseException:
+        module.load_state_dict(kept)
+        raise
+    finally:
+        module.to(home).eval()
+    return history
+
+
+def measured(
+    module: nn.Module, inputs: Tensor, targets: Tensor, *, loss: str, batch_size: int = 256
+) -> dict[str, float]:
+    """{"loss"}, and "accuracy" of a classifier, in evaluation mode.
+
+    Raises:
+        MismatchError: no rows.
+
+    Example:
+        >>> import torch
+        >>> measured(torch.nn.Identity(), torch.ones(2, 1), torch.zeros(2, 1), loss="meanSquaredError")
+        {'loss': 1.0}
+    """
+    _check(len(inputs), 1, batch_size, 1, 0)
+    home = next((parameter.device for parameter in module.parameters()), inputs.device)
+    run = _Run(module, _LOSSES[loss], loss == "categoricalCrossentropy", None)
+    return run.measure((inputs.to(home), targets.to(home)), batch_size)
+
+
+class _Run:
+    """Epochs of one module."""
+
+    def __init__(self, module: nn.Module, loss: Loss, sorts: bool, on_batch: Callable[[], Any] | None) -> None:
+        self.module, self.loss, self.sorts, self.on_batch = module, loss, sorts, on_batch
+        # A LayersModel knows what its file says of penalties and constraints; most files say nothing.
+        said = {kind for weight in getattr(module, "layer_weights", ()) for kind, spec in weight.config.items() if spec}
+        self.penalty: Any = getattr(module, "regularization_loss", None) if "regularizer" in said else None
+        self.constrain: Any = getattr(module, "apply_constraints", None) if "constraint" in said else None
+
+    def epoch(self, rows: tuple[Tensor, Tensor], batches: tuple[Tensor, ...], steps: Any) -> dict[str, float]:
+        self.module.train()
+        total, right = torch.zeros((), device=rows[0].device), torch.zeros((), device=rows[0].device)
+        for batch in batches:
+            inputs, targets = rows[0][batch], rows[1][batch]
+            steps.zero_grad(set_to_none=True)
+            given = self.module(inputs)
+            loss = self.loss(given, targets)
+            if self.penalty:
+                loss = loss + self.penalty()
+            loss.backward()
+            steps.step()
+            if self.constrain:
+                self.constrain()
+            total += loss.detach() * len(batch)
+            if self.sorts:
+                right += (given.detach().argmax(-1) == targets.argmax(-1)).sum()
+            if self.on_batch:
+                self.on_batch()
+        return self._said(total, right, len(rows[0]))
+
+    def measure(self, rows: tuple[Tensor, Tensor], batch_size: int) -> dict[str, float]:
+        self.module.eval()
+        total, right = torch.zeros((), device=rows[0].device), torch.zeros((), device=rows[0].device)
+        with torch.no_grad():
+            for inputs, targets in zip(rows[0].split(batch_size), rows[1].split(batch_size), strict=True):
+                given = self.module(inputs)
+                total += self.loss(given, targets) * len(inputs)
+                right += (given.argmax(-1) == targets.argmax(-1)).sum()
+        return self._said(total, right, len(rows[0]))
+
+    def _said(self, total: Tensor, right: Tensor, rows: int) -> dict[str, float]:
+        found = {"loss": float(total) / rows}
+        return {**found, "accuracy": float(right) / rows} if self.sorts else found
+
+
+def _check(rows: int, epochs: int, batch_size: int, learning_rate: float, validation_split: float) -> None:
+    def refuse(name: str, wanted: str, found: Any) -> None:
+        raise MismatchError(name, f"{wanted} expected, found {found!r:.60}")
+
+    if rows < 1:
+        refuse("data", "at least one row", rows)
+    for name, count in (("epochs", epochs), ("batch_size", batch_size)):
+        if type(count) is not int or count < 1:
+            refuse(name, "a whole number above 0", count)
+    if not _is_number(learning_rate) or not 0 < learning_rate < math.inf:
+        refuse("learning_rate", "a number above 0", learning_rate)
+    if not _is_number(validation_split) or not 0 <= validation_split < 1:
+        refuse("validation_split", "a share from 0 to below 1", validation_split)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _seed(seed: int | None) -> int:
+    if seed is None:
+        return int(torch.randint(2**31, ()).item())
+    if type(seed) is not int or not 0 <= seed < 2**63:
+        raise MismatchError("seed", f"a whole number from 0 expected, found {seed!r:.40}")
+    return seed
+
+
+def _device(device: torch.device | str) -> torch.device:
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError, TypeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise MismatchError(
+            "device", f'"auto" or a device of this machine expected, found {device!r}: {reason}'
+        ) from None
+
+
+def _optimizer(name: str, parameters: list[nn.Parameter], learning_rate: float) -> torch.optim.Optimizer:
+    if not parameters:
+        raise MismatchError("model", "weights that may change expected, found all of them frozen (trainable: false)")
+    if name == "sgd":
+        return torch.optim.SGD(parameters, lr=learning_rate)
+    return torch.optim.Adam(parameters, lr=learning_rate, eps=_EPSILON)
+
+
+def _refuse_nonsense(epoch: Mapping[str, Any], learning_rate: float) -> None:
+    if not math.isfinite(epoch["loss"]):
+        raise MismatchError(
+            "training", f"a loss that is a number expected, found {epoch['loss']} in epoch {epoch['epoch']}; "
+            f"a learning_rate below {learning_rate:g} helps, and data that are scaled to 0...1",
+        )  # fmt: skip
+
+
+@contextmanager
+def _seeded(drawn: torch.Generator, place: torch.device) -> Iterator[None]:
+    """Dropout draws from torch's own generators: seeded meanwhile, and as they were afterwards."""
+    with torch.random.fork_rng([place] if place.type == "cuda" else []):
+        torch.manual_seed(int(torch.randint(2**31, (), generator=drawn)))
+        yield
+
+
+@contextmanager
+def _bar(epochs: int, progress: bool | None) -> Iterator[Any]:
+    if progress is None:
+        progress = sys.stderr is not None and sys.stderr.isatty()
+    if not progress:
+        yield None
+        return
+    from tqdm import tqdm
+
+    with tqdm(total=epochs, desc="training", unit="epoch") as bar:
+        yield bar

@@ -1,0 +1,67 @@
+"""The three files of a save, such that ml5 0.12 and 1.x load them by every route (facts: measured with both).
+
+One group in one file, "./NAME.weights.bin"; float32; nothing but modelTopology and weightsManifest in the JSON.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Any
+
+from .. import strict_json
+from ..artifacts import Artifacts
+from ..building import Files, bytes_of, document_files, tensors_of
+from ..errors import MismatchError
+from ..layers.network import LayersModel
+from ..saving import write_files
+from .repairing import repaired_files
+
+
+def saved_files(model: LayersModel, meta: bytes, name: str) -> Files:
+    """{NAME.weights.bin, NAME_meta.json, NAME.json}, the JSON last; its text stays where nothing about it changes.
+
+    Raises:
+        MismatchError: a name that is no file name.
+    """
+    if not isinstance(name, str) or not name or any(mark in name for mark in '/\\\0:*?"<>|') or name.startswith("."):
+        raise MismatchError("name", f"a file name such as model expected, found {name!r:.60}")
+    assert model.artifacts is not None
+    tensors = tensors_of(model)
+    text = _unchanged_text(model.artifacts, name)
+    if text is not None:
+        made = {f"{name}.weights.bin": b"".join(map(bytes_of, tensors.values())), f"{name}.json": text}
+    else:
+        made = document_files(model.artifacts.model_json["modelTopology"], tensors, name)
+    weights, json_name = f"{name}.weights.bin", f"{name}.json"
+    files = {weights: made[weights], f"{name}_meta.json": meta, json_name: made[json_name]}
+    if text is None:  # layers from elsewhere may be in forms that ml5 does not read
+        with contextlib.suppress(MismatchError):  # what cannot be mended is told by check, and harms nobody here
+            return repaired_files(files, name)[0]
+    return files
+
+
+def write(files: Files, path: str | os.PathLike[str]) -> None:
+    """To a folder or a .zip, complete or not at all.
+
+    Raises:
+        FilesError: the place cannot be written.
+    """
+    write_files(Path(path), ((name, [data]) for name, data in files.items()))
+
+
+def dumped(document: Any) -> bytes:
+    """A model_meta.json."""
+    return strict_json.dumps(document, "model_meta.json")
+
+
+def _unchanged_text(artifacts: Artifacts, name: str) -> bytes | None:
+    document, groups = artifacts.model_json, artifacts.manifest.groups
+    as_saved = (
+        set(document) == {"modelTopology", "weightsManifest"}
+        and len(groups) == 1
+        and list(groups[0].paths) == [f"./{name}.weights.bin"]
+        and all(spec.stored == spec.dtype == "float32" for spec in groups[0].specs)
+    )
+    return artifacts.json_text if as_saved else None
