@@ -140,6 +140,13 @@ def test_without_meta_it_works_on_the_networks_own_numbers() -> None:
             method(given)
 
 
+def test_a_renamed_meta_is_taken_and_told() -> None:
+    found = files()
+    found["hands_meta.json"] = found.pop("model_meta.json")
+    with pytest.warns(TfjsTorchWarning, match=r"took 'hands_meta\.json'"):
+        assert ml5.load(found).classify(RED) == ml5.load(CLASSIFIER).classify(RED)
+
+
 def test_min_equal_max_is_zero_as_in_ml5_1x() -> None:
     def change(meta: Any) -> None:
         meta["inputs"]["g"].update(min=7, max=7)

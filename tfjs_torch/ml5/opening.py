@@ -14,6 +14,7 @@ from ..errors import FilesError, TfjsTorchError, UnsupportedError, warn
 from ..layers.network import LayersModel
 from ..model import load_model
 from .creating import Layers, plan_of
+from .gathering import gather, kind_of
 from .meta import Meta, parse_meta
 from .network import NeuralNetwork
 
@@ -52,6 +53,8 @@ def load(source: Any, *, task: str | None = None) -> Any:
 
         return open_extractor(artifacts)
     meta, text = meta_of(artifacts)
+    if meta is None and not isinstance(source, Artifacts):
+        meta, text = _renamed_meta(source)
     if meta is None and "metadata.json" in artifacts.sidecars:
         raise UnsupportedError(
             artifacts.where, "ml5's model_meta.json expected, found metadata.json of Teachable Machine; "
@@ -121,6 +124,18 @@ def meta_of(artifacts: Artifacts) -> tuple[Meta | None, bytes | None]:
         return None, None
     text = artifacts.sidecar(name)
     return parse_meta(strict_json.loads(text, name), name), text
+
+
+def _renamed_meta(source: Any) -> tuple[Meta | None, bytes | None]:
+    """A meta file under a name that belongs to another network, or to none."""
+    saved = gather(source)
+    name = saved.meta_name
+    if name is None or kind_of(saved.meta) not in ("meta", "meta-0.4"):
+        return None, None
+    warn(
+        f"{saved.where}: took {name!r} for the model_meta.json of {saved.json_name!r}; ml5 finds that one only"
+    )
+    return parse_meta(saved.meta, name), saved.raw(name)
 
 
 def knn_document(source: Any) -> tuple[Any, str] | None:
