@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ OnEpoch = Callable[[dict[str, Any]], Any]
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 _EPSILON: Final = 1e-7  # tf.js' backend().epsilon(), of its losses and of its Adam
+_FEW_NUMBERS: Final = 1 << 15  # of weights and of a batch, for which one thread is faster than several
 
 
 def categorical_crossentropy(given: Tensor, targets: Tensor) -> Tensor:
@@ -125,7 +127,7 @@ def fit(
         module: takes float32 [batch, ...], gives [batch, units]. It ends in evaluation mode, where it was.
         inputs, targets: float32 [rows, ...] and [rows, units].
         loss: "categoricalCrossentropy" (outputs are probabilities) or "meanSquaredError".
-        optimizer: "adam" or "sgd", with the epsilon of tf.js.
+        optimizer: "adam", "sgd" or "rmsprop", with tf.js' epsilon and decay.
         learning_rate, epochs, batch_size: as everywhere; an epoch sees all rows, shuffled.
         validation_split: share of the rows, drawn at random, that is only measured; 0 for none.
         seed: the same seed, data and machine give the same numbers; None draws other ones each time.
@@ -164,7 +166,11 @@ def fit(
         module.to(place)
         trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
         steps = _optimizer(optimizer, trained, learning_rate)
-        with _seeded(drawn, place), _bar(epochs, progress) as bar:
+        with (
+            _seeded(drawn, place),
+            _one_thread(_is_small(trained, rows[0][:batch_size])),
+            _bar(epochs, progress) as bar,
+        ):
             for epoch in range(1, epochs + 1):
                 shuffled = torch.randperm(len(chosen), generator=drawn).to(place)
                 found = run.epoch(rows, shuffled.split(batch_size), steps)
@@ -294,7 +300,10 @@ def _optimizer(name: str, parameters: list[nn.Parameter], learning_rate: float) 
         raise MismatchError("model", "weights that may change expected, found all of them frozen (trainable: false)")
     if name == "sgd":
         return torch.optim.SGD(parameters, lr=learning_rate)
-    return torch.optim.Adam(parameters, lr=learning_rate, eps=_EPSILON)
+    try:
+        return torch.optim.Adam(parameters, lr=learning_rate, eps=_EPSILON, fused=True)  # four times as fast
+    except RuntimeError:  # not on this device, or in this torch
+        return torch.optim.Adam(parameters, lr=learning_rate, eps=_EPSILON)
 
 
 def _refuse_nonsense(epoch: Mapping[str, Any], learning_rate: float) -> None:
@@ -311,6 +320,39 @@ def _seeded(drawn: torch.Generator, place: torch.device) -> Iterator[None]:
     with torch.random.fork_rng([place] if place.type == "cuda" else []):
         torch.manual_seed(int(torch.randint(2**31, (), generator=drawn)))
         yield
+
+
+def _is_small(parameters: list[nn.Parameter], batch: Tensor) -> bool:
+    numbers = batch.numel() + sum(parameter.numel() for parameter in parameters)
+    return batch.device.type == "cpu" and numbers < _FEW_NUMBERS
+
+
+class _Threads:
+    """How many torch had before the first of the trainings that run now."""
+
+    lock: Final = threading.Lock()
+    trainings = 0
+    before = 1
+
+
+@contextmanager
+def _one_thread(wanted: bool) -> Iterator[None]:
+    """torch wakes all its threads even for a softmax of 32 rows; where the machine is busy, a step then takes tens of
+    times as long."""
+    if not wanted:
+        yield
+        return
+    with _Threads.lock:
+        if not _Threads.trainings:
+            _Threads.before = torch.get_num_threads()
+        _Threads.trainings += 1
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        with _Threads.lock:
+            _Threads.trainings -= 1
+            torch.set_num_threads(_Threads.before)  # of this thread, and of those that begin
 
 
 @contextmanager

@@ -149,7 +149,11 @@ def default_layers(task: str, hidden_units: int = 16) -> Layers:
     return [hidden, {"type": "dense", "activation": "sigmoid" if task == "regression" else "softmax"}]
 
 
-_SCALED: Final = {"scale": 1, "mode": "fan_in", "distribution": "normal", "seed": None}
+_CLASSES: Final = {"l1l2": "L1L2"}
+_DEFAULTS: Final[Mapping[str, Mapping[str, Any]]] = {  # where tf.js' own and ours may differ
+    "VarianceScaling": {"scale": 1, "mode": "fan_in", "distribution": "normal", "seed": None},
+    "L1L2": {"l1": 0.01, "l2": 0.01},
+}
 
 
 def _as_saved(layer: Mapping[str, Any], at: int) -> dict[str, Any]:
@@ -163,8 +167,9 @@ def _as_saved(layer: Mapping[str, Any], at: int) -> dict[str, Any]:
         if option in ("type", "inputShape", "input_shape"):
             continue
         name = _snake(option)
-        if isinstance(value, str) and name.endswith("_initializer"):
-            value = {"class_name": value[:1].upper() + value[1:], "config": dict(_SCALED) if "cal" in value else {}}
+        if isinstance(value, str) and name.endswith(("_initializer", "_regularizer", "_constraint")):
+            named = _CLASSES.get(value, value[:1].upper() + value[1:])
+            value = {"class_name": named, "config": dict(_DEFAULTS.get(named, {}))}
         elif isinstance(value, str) and name != "name":
             value = _snake(value)
         config[name] = list(value) if isinstance(value, tuple) else value

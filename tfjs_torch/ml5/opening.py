@@ -18,6 +18,8 @@ from .gathering import gather, kind_of
 from .meta import Meta, parse_meta
 from .network import NeuralNetwork
 
+_MOST_JSONS = 8  # beside each other, that are looked into
+
 
 def load(source: Any, *, task: str | None = None) -> Any:
     """A model that ml5 saved, with the browser's answers.
@@ -132,31 +134,33 @@ def _renamed_meta(source: Any) -> tuple[Meta | None, bytes | None]:
     name = saved.meta_name
     if name is None or kind_of(saved.meta) not in ("meta", "meta-0.4"):
         return None, None
-    warn(
-        f"{saved.where}: took {name!r} for the model_meta.json of {saved.json_name!r}; ml5 finds that one only"
-    )
+    warn(f"{saved.where}: took {name!r} for the model_meta.json of {saved.json_name!r}; ml5 finds that one only")
     return parse_meta(saved.meta, name), saved.raw(name)
 
 
 def knn_document(source: Any) -> tuple[Any, str] | None:
-    """The JSON of a KNNClassifier and its name, where the source is one."""
+    """The JSON of a KNNClassifier and its name, where the source is one: alone of its kind, and no model.json."""
     files: Mapping[str, Any]
     if isinstance(source, Mapping):
-        files = source
+        files = {str(name): data for name, data in source.items()}
     elif isinstance(source, (str, os.PathLike)) and str(source).endswith(".json") and os.path.isfile(source):
         files = {os.fspath(source): Path(source)}
     elif isinstance(source, (str, os.PathLike)) and os.path.isdir(source):
-        files = {str(path): path for path in Path(source).glob("*.json")}
+        files = {path.name: path for path in Path(source).glob("*.json")}
     else:
         return None
-    if len(files) != 1:
+    files = {name: data for name, data in files.items() if name.endswith(".json")}
+    if "model.json" in files or len(files) > _MOST_JSONS:
         return None
-    ((name, data),) = files.items()
+    found = [(document, name) for name, data in files.items() if is_knn(document := _json_or_none(data, name))]
+    return found[0] if len(found) == 1 else None
+
+
+def _json_or_none(data: Any, name: str) -> Any:
     try:
-        document = strict_json.loads(data.read_bytes() if isinstance(data, Path) else data, str(name))
+        return strict_json.loads(data.read_bytes() if isinstance(data, Path) else data, name)
     except (OSError, TfjsTorchError, TypeError):
         return None
-    return (document, str(name)) if is_knn(document) else None
 
 
 def _tell_of_misfits(module: LayersModel, meta: Meta, where: str) -> None:
