@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import xml.etree.ElementTree as ElementTree
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -153,3 +154,24 @@ def test_a_bar_is_shown_when_it_is_asked_for(capsys: pytest.CaptureFixture[str])
     assert "loss" in capsys.readouterr().err
     run(net(), progress=False)
     assert capsys.readouterr().err == ""
+
+
+def test_small_networks_learn_on_one_thread_and_torch_has_its_own_again_afterwards() -> None:
+    before, seen = torch.get_num_threads(), []
+
+    def meanwhile(epoch: dict[str, Any]) -> None:
+        with ThreadPoolExecutor(1) as another:
+            another.submit(run, net(), epochs=1).result()
+        seen.append(torch.get_num_threads())
+
+    run(net(), epochs=2, on_epoch=meanwhile)
+    assert seen == [1, 1]
+    assert torch.get_num_threads() == before
+
+
+def test_large_networks_learn_on_all_threads() -> None:
+    before, seen = torch.get_num_threads(), []
+    x = torch.rand(32, 2000)
+    told: dict[str, Any] = {"on_epoch": lambda _: seen.append(torch.get_num_threads()), "epochs": 1, "device": "cpu"}
+    fit(nn.Linear(2000, 1), x, x[:, :1], loss="meanSquaredError", **told)
+    assert seen == [before]
