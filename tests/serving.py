@@ -23,7 +23,7 @@ import tempfile
 import time
 import urllib.request
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -174,6 +174,8 @@ def sample(name: str = "ml5-classifier") -> dict[str, bytes]:
 
 
 CLASSIFIER, REGRESSION = sample(), sample("ml5-regression")
+# The classifier as nn.save("gesture") writes it.
+GESTURE = {n.replace("model", "gesture"): data.replace(b"./model", b"./gesture") for n, data in CLASSIFIER.items()}
 
 
 def with_weights(values: float) -> dict[str, bytes]:
@@ -363,3 +365,36 @@ def _unchunked(data: bytes) -> bytes:
 def steps_of(server: Server) -> dict[str, Any]:
     """The steps that a server offers, by name."""
     return {step["name"]: step for step in get(server, "/formats").json()["steps"]}
+
+
+def colours(count: int = 60, labels: Sequence[str] = ("red", "blue"), seed: int = 1) -> list[dict[str, Any]]:
+    """Rows for the classifier as ml5 saves them: the larger of red and blue; where both are large, the third label."""
+    dice = random.Random(seed)
+    rows = []
+    for _ in range(count):
+        r, g, b = (dice.randrange(256) for _ in range(3))
+        label = labels[2] if len(labels) > 2 and min(r, b) > 110 else labels[r < b]
+        rows.append({"xs": {"r": r, "g": g, "b": b}, "ys": {"colour": label}})
+    return rows
+
+
+def saved_data(rows: Iterable[Any]) -> bytes:
+    """What nn.saveData() writes."""
+    return json.dumps({"data": list(rows)}).encode()
+
+
+def events_of(text: str) -> list[tuple[str, dict[str, Any]]]:
+    """The events of a stream, without its comments."""
+    found = re.findall(r"^event: (\w+)\ndata: (.*)\n\n", text, re.MULTILINE)
+    return [(kind, json.loads(data)) for kind, data in found]
+
+
+def finetune(epochs: int = 3, **options: Any) -> str:
+    """The step, as the field `process` holds it."""
+    return json.dumps([{"step": "finetune", "epochs": epochs, **options}])
+
+
+def table(rows: list[dict[str, Any]]) -> bytes:
+    """The same rows as a CSV."""
+    lines = ["r,g,b,colour", *(",".join(map(str, [*row["xs"].values(), row["ys"]["colour"]])) for row in rows)]
+    return "\n".join(lines).encode()

@@ -25,7 +25,8 @@ with warnings.catch_warnings():  # what schemathesis imports is its own business
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 EXAMPLES = 15
 OPERATIONS = [
-    "POST /convert", "POST /inspect", "POST /predict", "POST /models", "PUT /models", "GET /models/{id}",
+    "POST /convert", "POST /inspect", "POST /predict", "POST /check", "POST /repair",
+    "POST /models", "PUT /models", "GET /models/{id}",
     "DELETE /models/{id}", "POST /models/{id}/process", "GET /formats", "GET /healthz",
 ]  # fmt: skip
 

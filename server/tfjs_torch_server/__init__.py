@@ -2,11 +2,14 @@
 
 app.py         which address does what        multipart.py   bodies as they arrive
 convert.py     the work of POST /convert      boundaries.py  a body cut into its parts
+finetuning.py  the step that trains           bodies.py      bodies that are no upload
 looking.py     that of /inspect and /predict  recognise.py   which part is what
-exporting.py   .pt2 and .onnx, in a process   zips.py        zips, unpacked piece by piece
-store.py       models on disk, under ids      known.py       small models that came before
-doors.py       log, CORS, Host check, token   options.py     what is asked for
-page.py        the page's files, and tf.js    answers.py     files and a report as one answer
+answering.py   /predict with names and labels zips.py        zips, unpacked piece by piece
+checking.py    that of /check and /repair     known.py       small models that came before
+exporting.py   .pt2 and .onnx, in a process   options.py     what is asked for
+store.py       models on disk, under ids      outgoing.py    the files of an answer
+doors.py       log, CORS, Host check, token   answers.py     files and a report as one answer
+page.py        the page's files, and tf.js    events.py      long work as server-sent events
 documents.py   what /docs says                problems.py    errors as problem+json
 running.py     starting uvicorn               work.py        a request's folder and thread
 settings.py    what an operator can set

@@ -16,7 +16,8 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from .convert import OutFile, Result
+from .convert import Result
+from .outgoing import OutFile
 from .problems import Problem
 from .work import Work, closed
 

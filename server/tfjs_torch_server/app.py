@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import gc
-import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime, timezone
 from pathlib import Path
@@ -23,25 +22,27 @@ from tfjs_torch import TfjsTorchError, __version__, processing
 from tfjs_torch.node import find_modules
 
 from . import documents, page
+from .answering import answered, is_of_ml5, one_input
 from .answers import BINARY, Finished, accepted, answer, disposition, zipped
+from .bodies import is_form, is_question, json_body, options_and_data
+from .checking import Given, checked, given_files, repaired
 from .convert import Result, convert, is_quick
 from .doors import with_doors
+from .events import EVENTS, Events, wants_events
+from .finetuning import Tell, offered
 from .looking import inspected, json_of, predicted
-from .multipart import read_parts, refuse_length, too_large
-from .options import LAYOUTS, PROGRAMS, STORAGES, TARGETS, Options, options_of, options_of_json
-from .problems import Problem, keep_private, problem_of
+from .multipart import read_parts
+from .options import LAYOUTS, PROGRAMS, STORAGES, TARGETS, Options, options_of
+from .problems import Handler, Problem, caught, http_problem, keep_private, unforeseen
 from .recognise import Model, Upload, is_small, recognise
 from .settings import Settings
 from .store import Store, Stored
-from .work import ClientGone, Work, closed, give_back_large_blocks, in_thread
+from .work import Work, closed, give_back_large_blocks, in_thread
 
 _SINGLE: Final = frozenset(TARGETS) - {"tfjs"}
-_EXPORTS, _PREDICTIONS = 2, 8  # of a worker at once
+_EXPORTS, _PREDICTIONS, _TRAININGS = 2, 8, 2  # of a worker at once
 _MAX_OTHERS: Final = 100  # models that one request mixes
-_MAX_BODY: Final = 1 << 20  # bytes of a JSON body
 _SANDBOX: Final = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox; default-src 'none'"}
-
-Handler = Callable[[Request], Awaitable[Response]]
 
 
 def create_app(settings: Settings | None = None) -> ASGIApp:
@@ -74,10 +75,11 @@ class Server:
             title="tfjs_torch", version=__version__, summary=documents.SUMMARY, description=documents.DESCRIPTION,
             lifespan=self._lifespan, redoc_url=None, redirect_slashes=False,
         )  # fmt: skip
-        self.api.add_exception_handler(HTTPException, _http_problem)
-        self.api.add_exception_handler(Exception, _unforeseen)
+        self.api.add_exception_handler(HTTPException, http_problem)
+        self.api.add_exception_handler(Exception, unforeseen)
         self._exporting: anyio.CapacityLimiter | None = None
         self._running: anyio.CapacityLimiter | None = None
+        self._training: anyio.CapacityLimiter | None = None
         self._add_routes()
         self._vendored = page.installed_tfjs(find_modules()) if settings.vendor else None
         self._script = page.script(self._vendored)
@@ -90,6 +92,7 @@ class Server:
     @asynccontextmanager
     async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
         self._exporting, self._running = anyio.CapacityLimiter(_EXPORTS), anyio.CapacityLimiter(_PREDICTIONS)
+        self._training = anyio.CapacityLimiter(_TRAININGS)
         await anyio.to_thread.run_sync(self.store.sweep)
         give_back_large_blocks()
         gc.collect()
@@ -102,6 +105,8 @@ class Server:
             ("/convert", ["POST"], self.convert, documents.CONVERT),
             ("/inspect", ["POST"], self.inspect, documents.INSPECT),
             ("/predict", ["POST"], self.predict, documents.PREDICT),
+            ("/check", ["POST"], self.check, documents.CHECK),
+            ("/repair", ["POST"], self.repair, documents.REPAIR),
             ("/models", ["POST", "PUT"], self.store_model, documents.STORE),
             ("/models/{id}/process", ["POST"], self.process, documents.PROCESS),
             ("/models/{id}", ["DELETE"], self.delete, documents.DELETE),
@@ -114,22 +119,23 @@ class Server:
             for method in methods:
                 shown = method in ("GET", "POST", "DELETE") or (method == "PUT" and "PUT" in methods)
                 self.api.add_api_route(
-                    path, _caught(handler), methods=[method], include_in_schema=shown, response_model=None,
+                    path, caught(handler), methods=[method], include_in_schema=shown, response_model=None,
                     operation_id=f"{handler.__name__}_{method.lower()}", **described,
                 )  # fmt: skip
         for path, methods, handler, _ in routes:
             # tf.js may be given an address with a slash behind it, and fetch in node cannot send a form a second time.
-            self.api.add_route(f"{path}/", _caught(handler), methods=methods, include_in_schema=False)
+            self.api.add_route(f"{path}/", caught(handler), methods=methods, include_in_schema=False)
         whole_page = page.page_app()
         for address in page.page_addresses():
             self.api.router.routes.append(Route(address, whole_page, methods=["GET", "HEAD"], include_in_schema=False))
         self.api.add_route(page.VENDOR, self.vendor, methods=["GET", "HEAD"], include_in_schema=False)
 
     async def convert(self, request: Request) -> Response:
-        """Files in, files and a report out; nothing is kept."""
+        """Files in, files and a report out; nothing is kept, unless events are asked for."""
+        accept = request.headers.get("accept", "")
 
         def kind(options: Options) -> str:
-            return accepted(request.headers.get("accept", ""), options.to in _SINGLE)
+            return EVENTS if wants_events(accept) else accepted(accept, options.to in _SINGLE)
 
         return await self._with_upload(request, lambda work, upload: self._converted(request, work, upload, kind))
 
@@ -138,13 +144,30 @@ class Server:
     ) -> Response:
         options = options_of(request.query_params, upload.options)
         chosen = kind(options)
+        if chosen == EVENTS:
+            return self._streamed(request, work, upload, options)
         quick = not work.has_folder and is_quick(upload, options)
-        limiter = self._exporting if options.to in PROGRAMS else None
-        return answer(
-            await in_thread(request, work, convert, upload, options, work, self.settings, quick=quick, limiter=limiter),
-            chosen,
-            work,
+        result = await in_thread(
+            request, work, convert, upload, options, work, self.settings, quick=quick, limiter=self._limiter(options)
         )
+        return answer(result, chosen, work)
+
+    def _streamed(self, request: Request, work: Work, upload: Upload, options: Options) -> Response:
+        """The conversion as events; what comes of it is stored."""
+        _refuse_other_kinds(options)
+
+        def job(tell: Tell) -> dict[str, Any]:
+            result = convert(upload, options, work, self.settings, tell)
+            told = self._told(request, self.store.add(result.files, result.files[-1].name, work))
+            return {**told, "report": result.report}
+
+        return Events(work, job, lambda told: self.store.delete(told["id"]), self._limiter(options))
+
+    def _limiter(self, options: Options) -> anyio.CapacityLimiter | None:
+        """Of how many may do such work at once."""
+        if any(call.step.takes == "module" for call in options.steps):
+            return self._training
+        return self._exporting if options.to in PROGRAMS else None
 
     async def inspect(self, request: Request) -> Response:
         """What a model is."""
@@ -157,17 +180,53 @@ class Server:
     async def predict(self, request: Request) -> Response:
         """What a model answers, computed by PyTorch."""
 
-        async def asked(work: Work, upload: Upload) -> Response:
-            given = request.query_params.getlist("inputs") or upload.options.get("inputs", [])
-            if len(given) != 1:
-                raise Problem(422, "inputs", f"one field with JSON expected, found {len(given)}", "add inputs=[[...]]")
+        async def asked(work: Work, upload: Upload, body: Mapping[str, Any] | None = None) -> Response:
+            name, given = one_input(request.query_params, upload.options, body)
+            function = answered if name == "input" or is_of_ml5(given) else predicted
             limiter = self._running
-            answered = await in_thread(
-                request, work, lambda: json_of(predicted(upload, given[0], work)), limiter=limiter
-            )
-            return _json(answered, work)
+            told = await in_thread(request, work, lambda: json_of(function(upload, given, work)), limiter=limiter)
+            return _json(told, work)
 
-        return await self._with_upload(request, asked)
+        if not is_question(request):
+            return await self._with_upload(request, asked)
+        body = await json_body(request, self.settings, any_text=True)
+        if not isinstance(body, dict):
+            raise Problem(422, "body", f"a JSON object expected, found {body!r:.60}", 'send {"model": id, "input": {}}')
+        names = [str(name) for name in request.query_params.getlist("model") or [body.get("model", "")]]
+        upload = Upload([await anyio.to_thread.run_sync(self._model, name) for name in names], {})
+        return await self._with_work(lambda work: asked(work, upload, body))
+
+    async def check(self, request: Request) -> Response:
+        """What ml5 will do with the files, by every route."""
+
+        async def looked(work: Work) -> Response:
+            files = await self._given(request, work)
+            return _json(await in_thread(request, work, lambda: json_of(checked(files))), work)
+
+        return await self._with_work(looked)
+
+    async def repair(self, request: Request) -> Response:
+        """The files as every ml5 loads them."""
+
+        async def mended(work: Work) -> Response:
+            kind = accepted(request.headers.get("accept", ""), single=False)
+            files = await self._given(request, work)
+            return answer(await in_thread(request, work, repaired, files), kind, work)
+
+        return await self._with_work(mended)
+
+    async def _given(self, request: Request, work: Work) -> Given:
+        """The files as they came; of a stored model, if its id came."""
+        names, files = request.query_params.getlist("model"), Given()
+        if is_form(request) or not names:
+            parts = await read_parts(request, work, self.settings)
+            files, options = await in_thread(request, work, given_files, parts, work, self.settings)
+            names += options.get("model", [])
+        for name in names:
+            files = (await anyio.to_thread.run_sync(self._model, name)).files
+        if not files:
+            raise Problem(400, "request", "the files of a model expected, found none", "upload what ml5 saved")
+        return files
 
     async def store_model(self, request: Request) -> Response:
         """Keep a model and say where."""
@@ -175,7 +234,8 @@ class Server:
         async def keep(work: Work, upload: Upload) -> Response:
             options = options_of(request.query_params, upload.options)
             _refuse_other_kinds(options)
-            result = await in_thread(request, work, convert, upload, options, work, self.settings)
+            limiter = self._limiter(options)
+            result = await in_thread(request, work, convert, upload, options, work, self.settings, limiter=limiter)
             return await self._kept(request, work, result)
 
         return await self._with_upload(request, keep)
@@ -184,7 +244,7 @@ class Server:
         """A stored model with other weights, as a new one."""
         work = Work(self.store.work)
         try:
-            options = await self._options(request, work)
+            options, data = await options_and_data(request, work, self.settings)
             names = [request.path_params["id"], *options.others]
             models = [await anyio.to_thread.run_sync(self._model, name) for name in names]
             if len(names) > _MAX_OTHERS + 1:
@@ -192,8 +252,11 @@ class Server:
                     422, "with", f"at most {_MAX_OTHERS} models expected, found {len(names) - 1}", "average fewer"
                 )
             _refuse_other_kinds(options)
+            upload, limiter = Upload(models, {}, data=data), self._limiter(options)
+            if wants_events(request.headers.get("accept", "")):
+                return self._streamed(request, work, upload, options)
             try:
-                result = await in_thread(request, work, convert, Upload(models, {}), options, work, self.settings)
+                result = await in_thread(request, work, convert, upload, options, work, self.settings, limiter=limiter)
             except (TfjsTorchError, OSError):
                 for name in names:  # deleted meanwhile: that is the reason, then
                     await anyio.to_thread.run_sync(self.store.find, name)
@@ -202,33 +265,6 @@ class Server:
         except BaseException:
             await closed(work)
             raise
-
-    async def _options(self, request: Request, work: Work) -> Options:
-        if request.headers.get("content-type", "").lower().startswith("multipart/"):
-            parts = await read_parts(request, work, self.settings)
-            fields: dict[str, list[str]] = {}
-            for part in parts:
-                fields.setdefault(part.name, []).append(part.read().decode("utf-8", "replace"))
-            return options_of(request.query_params, fields)
-        kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
-        if not kind.endswith("json"):
-            raise Problem(415, "Content-Type", f"application/json or a form expected, found {kind:.80}", "send JSON")
-        refuse_length(request, self.settings)
-        body = b""
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > _MAX_BODY:
-                raise too_large(self.settings)
-        if not body.strip():
-            return options_of(request.query_params, {})
-        try:
-            return options_of_json(json.loads(body), request.query_params)
-        except (ValueError, RecursionError) as error:
-            if isinstance(error, TfjsTorchError):
-                raise
-            raise Problem(
-                400, "body", f"a JSON object expected, found: {error!s:.100}", 'send {"process": [...]}'
-            ) from None
 
     def _model(self, name: str) -> Model:
         stored = self.store.find(name)
@@ -290,20 +326,15 @@ class Server:
     async def formats(self, _: Request) -> Response:
         """What can be asked for, and within which limits."""
         settings = self.settings
-        steps = [
-            {
-                "name": name, "title": step.title, "description": step.description, "options": step.options,
-                "others": list(step.others), "takes": step.takes,
-            }
-            for name, step in processing.steps().items()
-        ]  # fmt: skip
+        steps = [offered(step, settings) for step in processing.steps().values()]
         return JSONResponse(
             {
                 "version": __version__, "to": TARGETS, "layouts": LAYOUTS, "quantize": STORAGES, "steps": steps,
                 "limits": {
                     "max_upload": settings.max_upload, "max_parts": settings.max_parts,
                     "max_tensors": settings.max_tensors, "max_json": settings.max_json, "max_depth": settings.max_depth,
-                    "quota": settings.quota, "expire": settings.expire,
+                    "quota": settings.quota, "expire": settings.expire, "train_rows": settings.train_rows,
+                    "train_epochs": settings.train_epochs, "train_seconds": settings.train_seconds,
                 },
                 "token": settings.token is not None, "tfjs": self._script._asdict(),
             }
@@ -324,12 +355,21 @@ class Server:
 
     async def _with_upload(self, request: Request, handler: Callable[[Work, Upload], Awaitable[Response]]) -> Response:
         """Read and sort the parts, then go on; the work is closed by the answer, or here when there is none."""
-        work = Work(self.store.work)
-        try:
+
+        async def received(work: Work) -> Response:
             parts = await read_parts(request, work, self.settings)
             quick = not work.has_folder and is_small(parts)
             upload = await in_thread(request, work, recognise, parts, work, self.settings, quick=quick)
+            for name in [*request.query_params.getlist("model"), *upload.options.get("model", [])]:
+                upload.models.append(await anyio.to_thread.run_sync(self._model, name))
             return await handler(work, upload)
+
+        return await self._with_work(received)
+
+    async def _with_work(self, handler: Callable[[Work], Awaitable[Response]]) -> Response:
+        work = Work(self.store.work)
+        try:
+            return await handler(work)
         except BaseException:
             await closed(work)
             raise
@@ -339,33 +379,6 @@ def _refuse_other_kinds(options: Options) -> None:
     for name, value in (("to", options.to), ("layout", options.layout)):
         if value != "tfjs":
             raise Problem(422, name, f"{name}=tfjs expected for what is stored, found {value}", "leave it out")
-
-
-def _caught(handler: Handler) -> Handler:
-    async def route(request: Request) -> Response:
-        try:
-            return await handler(request)
-        except ClientGone:
-            return Response(status_code=499)  # nobody reads it; the log shows it
-        except Exception as error:
-            return problem_of(error).response()
-
-    route.__name__, route.__doc__ = handler.__name__, handler.__doc__
-    return route
-
-
-async def _unforeseen(_: Request, error: Exception) -> Response:
-    return problem_of(error).response()
-
-
-async def _http_problem(_: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    todo = {404: "see / for the page and /docs for the addresses", 405: "see /docs"}.get(error.status_code, "see /docs")
-    problem = Problem(error.status_code, "address", "an address of this server expected, found another one", todo)
-    if error.status_code == 405:
-        problem.detail = "another method expected at this address"
-    problem.headers.update(error.headers or {})
-    return problem.response()
 
 
 def _json(body: bytes, work: Work, status: int = 200) -> Response:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +14,9 @@ from tfjs_torch import Artifacts, conversion, errors, process, processing, read_
 from tfjs_torch.changes import Change, change_of, changes_of
 
 from .exporting import export
+from .finetuning import Finetuned, Tell, data_of, finetune
 from .options import KNOWN, PROGRAMS, Options
+from .outgoing import OutFile, as_source, passed_through, plain_name, spooled
 from .problems import Problem
 from .recognise import Model, Upload, refuse_odd
 from .settings import Settings
@@ -22,29 +24,8 @@ from .work import Work
 
 Tensors = Mapping[str, Any]
 
-_IN_MEMORY: Final = 8 << 20  # bytes of an answer that need no file
 _AT_ONCE: Final = 64 << 20  # bytes of models whose tensors are all held, which is faster
 _QUICK, _FEW = 1 << 16, 4  # bytes of files, and steps, that take about a millisecond
-_PIECE: Final = 1 << 20
-
-
-@dataclass
-class OutFile:
-    """A file of an answer: its name, its pieces, and its length where it is known."""
-
-    name: str
-    pieces: Callable[[], Iterable[Any]]
-    size: int | None = None
-
-    @classmethod
-    def of(cls, name: str, data: bytes) -> OutFile:
-        """Of bytes in memory."""
-        return cls(name, lambda: (data,), len(data))
-
-    @classmethod
-    def at(cls, name: str, path: Path) -> OutFile:
-        """Of a file on disk, which must live as long as the answer."""
-        return cls(name, lambda: _pieces_of(path), path.stat().st_size)
 
 
 @dataclass
@@ -55,30 +36,43 @@ class Result:
     report: dict[str, Any]
 
 
-def convert(upload: Upload, options: Options, work: Work, settings: Settings) -> Result:
+def convert(upload: Upload, options: Options, work: Work, settings: Settings, tell: Tell | None = None) -> Result:
     """Convert and process an upload.
+
+    Args:
+        tell: gets the numbers of every epoch of a training.
 
     Raises:
         Problem, TfjsTorchError: what is wrong with it. ClientGone: nobody waits.
     """
     started = time.perf_counter()
+    asked = [step.to_json() for step in options.steps]
     with errors.collected_warnings() as told:
         told += [f"{name}: no option; there are {', '.join(KNOWN)}" for name in options.unknown]
         told += [f"{name}: belongs to no model.json; left out" for name in upload.ignored]
-        job = _Job(upload, options, work, settings, told)
+        before, learnt = None, None
+        at = _training_at(options)
+        if at is not None:
+            before, learnt = _trained(upload, options, at, work, settings, told, tell)
+            upload, options = _after(upload, options, at, learnt)
+        elif upload.data:
+            told += [f"{name}: data to train with, and no step takes any; left out" for name, _ in upload.data]
+        job = _Job(upload, options, work, settings, told, before)
         files = job.files()
         changes = job.changes()
     report = {
         "to": options.to,
-        "steps": [step.to_json() for step in options.steps],
+        "steps": asked,
         "tensors": [change.to_dict() for change in changes],
         "changed_tensors": sum(change.changed != 0 for change in changes),
         "parameters": sum(change.size for change in changes),
         "changed_parameters": sum(change.changed or 0 for change in changes),
-        "warnings": told,
+        "warnings": list(dict.fromkeys(told)),
         "files": [{"name": file.name, "bytes": file.size} for file in files],
         "seconds": round(time.perf_counter() - started, 6),
     }
+    if learnt:
+        report["finetune"] = learnt.told
     return Result(files, report)
 
 
@@ -94,8 +88,48 @@ def is_quick(upload: Upload, options: Options) -> bool:
     )
 
 
+def _training_at(options: Options) -> int | None:
+    """The place of the step that trains."""
+    found = [at for at, call in enumerate(options.steps) if call.step.takes == "module"]
+    if len(found) > 1:
+        raise Problem(422, "process", f"one step that trains expected, found {len(found)}", "take more epochs")
+    return found[0] if found else None
+
+
+def _trained(
+    upload: Upload, options: Options, at: int, work: Work, settings: Settings, told: list[str], tell: Tell | None
+) -> tuple[Tensors, Finetuned]:
+    """The tensors as they came, and what became of the model by the steps before the training and the training."""
+    call = options.steps[at]
+    data = data_of(upload, call, settings)
+    plain = Options(steps=options.steps[:at], layout=options.layout)
+    job = _Job(_mixed(upload, plain), plain, work, settings, told)
+    if job.artifacts is None:
+        raise Problem(422, "model.json", "the layers of a model expected, found weights only", "upload model.json too")
+    files = as_source(job.files())
+    first = plain_name(job.artifacts.json_name)
+    return job.before, finetune({first: files.pop(first), **files}, data, call, work, settings, tell)
+
+
+def _after(upload: Upload, options: Options, at: int, learnt: Finetuned) -> tuple[Upload, Options]:
+    """What is still to be done with the trained model."""
+    rest = replace(options, steps=options.steps[at + 1 :])
+    return _mixed(replace(upload, models=[Model(dict(learnt.files)), *upload.models[1:]], ignored=[]), rest), rest
+
+
+def _mixed(upload: Upload, options: Options) -> Upload:
+    """Without other models where no step takes any."""
+    mixes = any(call.step.others[1] != 0 for call in options.steps)
+    return upload if mixes else replace(upload, models=upload.models[:1])
+
+
 class _Job:
-    def __init__(self, upload: Upload, options: Options, work: Work, settings: Settings, told: list[str]) -> None:
+    """`before`: the tensors to compare with, if they are not those that came in."""
+
+    def __init__(
+        self, upload: Upload, options: Options, work: Work, settings: Settings, told: list[str],
+        before: Tensors | None = None,
+    ) -> None:  # fmt: skip
         main, *others = upload.models
         self.options, self.work, self.settings, self.told = options, work, settings, told
         self.artifacts = main.artifacts()
@@ -105,6 +139,8 @@ class _Job:
             told += [f"{name}: belongs to no model.json; left out" for name in _unused(main, self.artifacts)]
         self._room = _AT_ONCE
         self.before, given = self._tensors(main, self.artifacts)
+        if before is not None:
+            self.before = before
         loaded = [self._tensors(other, other.artifacts())[1] for other in others]
         if others and not any(step.step.others[1] != 0 for step in options.steps):
             told.append(f"{len(others) + 1} models came in and no step takes more than one; the first was taken")
@@ -144,8 +180,8 @@ class _Job:
         if to != "tfjs":
             return [self._container(to)]
         if artifacts is not None and self.weights is None and self.options.keeps_weights:
-            return _passed_through(artifacts)
-        files = _spooled(self._model_files(), self.work)
+            return passed_through(artifacts)
+        files = spooled(self._model_files(), self.work)
         self._see_what_is_stored(files)
         return files
 
@@ -154,7 +190,7 @@ class _Job:
         quantised = self.artifacts and any(s.quantization for s in self.artifacts.manifest.specs)
         if not self.options.quantize and not quantised and self.weights is None:
             return
-        self.after = dict(self._stored(read_artifacts(_as_source(files))))
+        self.after = dict(self._stored(read_artifacts(as_source(files))))
 
     def changes(self) -> list[Change]:
         """One a tensor, in the model's order; those that nobody has computed yet are computed now."""
@@ -248,7 +284,7 @@ class _Job:
 
     def _program(self, kind: str) -> OutFile:
         self._needed_artifacts()
-        source = _as_source(_spooled(self._model_files(), self.work))
+        source = as_source(spooled(self._model_files(), self.work))
         path = self.work.new_file(f".{kind}")
         export(source, path, self.work)
         return OutFile.at(f"{self._stem()}.{kind}", path)
@@ -299,72 +335,6 @@ class _Observed:
             self.__array__()
         assert self._change is not None
         return self._change
-
-
-@dataclass
-class _Spooled(OutFile):
-    path: Path = Path()
-
-
-def _passed_through(artifacts: Artifacts) -> list[OutFile]:
-    """The files as they came; nothing is copied before it is sent."""
-    cuts = [cut for group in artifacts.cuts([stream.nbytes for stream in artifacts.streams()]) for cut in group]
-    sizes = {cut.path: cut.nbytes for cut in cuts}
-    sizes.update((name, shard.nbytes) for name, shard in artifacts.sidecars.items())
-    if list(sizes)[: len(cuts)] == artifacts.manifest.paths:
-        sizes[artifacts.json_name] = len(artifacts.json_text)
-    return [OutFile(_plain(name), _once(pieces), sizes.get(name)) for name, pieces in artifacts.files()]
-
-
-def _once(pieces: Iterable[Any]) -> Callable[[], Iterable[Any]]:
-    return lambda: pieces
-
-
-def _as_source(files: list[OutFile]) -> dict[str, Any]:
-    """Written files as read_artifacts takes them."""
-    return {file.name: file.path if isinstance(file, _Spooled) else b"".join(file.pieces()) for file in files}
-
-
-def _spooled(files: Iterable[tuple[str, Iterable[Any]]], work: Work) -> list[OutFile]:
-    """Files written out: short ones in memory, the others on disk."""
-    found: list[OutFile] = []
-    left = _IN_MEMORY
-    for name, pieces in files:
-        held: list[bytes] = []
-        stream = iter(pieces)
-        own = name.endswith(".json")
-        for piece in stream:
-            data = memoryview(piece).tobytes()
-            held.append(data)
-            left -= len(data)
-            if left < 0 and not own:
-                found.append(_to_disk(_plain(name), held, stream, work))
-                break
-        else:
-            found.append(OutFile.of(_plain(name), b"".join(held)))
-    return found
-
-
-def _to_disk(name: str, held: list[bytes], rest: Iterator[Any], work: Work) -> OutFile:
-    path = work.new_file()
-    with path.open("wb", buffering=0) as file:
-        for data in held:
-            file.write(data)
-        held.clear()
-        for piece in rest:
-            work.advance()
-            file.write(piece)
-    return _Spooled(name, lambda: _pieces_of(path), path.stat().st_size, path)
-
-
-def _pieces_of(path: Path) -> Iterator[bytes]:
-    with path.open("rb", buffering=0) as file:
-        while piece := file.read(_PIECE):
-            yield piece
-
-
-def _plain(name: str) -> str:
-    return name.removeprefix("./")
 
 
 class _Named:

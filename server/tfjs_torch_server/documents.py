@@ -20,6 +20,13 @@ Send the files that `model.save()` or ml5's `nn.save()` gave; get them back chan
       { method: "POST", body: form, headers: { Accept: "multipart/form-data" } });
     const parts = await answer.formData();                         // parts.get("model.json"), parts.get("report.json")
 
+    // more training: the data of nn.saveData() beside the model; with Accept: text/event-stream it tells every epoch
+    form.append("data", dataFile);
+    form.append("process", '[{"step": "finetune", "epochs": 50}]');
+
+    // what nn.classify would answer, by PyTorch
+    await fetch("/predict", { method: "POST", body: JSON.stringify({ model: id, input: { r: 255, g: 0, b: 90 } }) });
+
 With curl: `curl -OJ -F f=@model.json -F f=@model.weights.bin "localhost:8000/convert?to=safetensors"`.
 
 tf.js saves here by itself: `await model.save("http://localhost:8000/models")`, and loads what is stored.
@@ -33,6 +40,10 @@ _MODEL_JSON: Final = (
     '{"class_name":"Dense","config":{"name":"dense","units":1,"activation":"linear","use_bias":false,'
     '"batch_input_shape":[null,2],"dtype":"float32","trainable":true}}]}},"weightsManifest":[{"paths":'
     '["./model.weights.bin"],"weights":[{"name":"dense/kernel","shape":[2,1],"dtype":"float32"}]}]}'
+)
+_META: Final = (
+    '{"inputUnits":[2],"outputUnits":1,"inputs":{"x":{"dtype":"number","min":0,"max":1},"y":{"dtype":"number","min":0,'
+    '"max":1}},"outputs":{"z":{"dtype":"number","min":0,"max":1}},"isNormalized":true}'
 )
 _WEIGHTS: Final = "\x00\x00\x00\x00\x00\x00\x00\x00"  # two zeros
 
@@ -69,8 +80,28 @@ REPORT: Final = _object(
         "changed_tensors": _COUNT, "parameters": _COUNT, "changed_parameters": _COUNT,
         "warnings": {"type": "array", "items": _TEXT}, "files": {"type": "array", "items": _FILE},
         "seconds": {"type": "number"},
+        "finetune": _object(
+            {
+                "rows": _COUNT, "data": _TEXT, "seconds": _NUMBER,
+                "epochs": {"type": "array", "items": {"type": "object"}},
+                "accuracy": _object({"before": _NUMBER, "after": _NUMBER}),
+                "loss": _object({"before": _NUMBER, "after": _NUMBER}),
+                "labels": {"type": "array", "items": _TEXT}, "new_labels": {"type": "array", "items": _TEXT},
+            },
+            ["rows", "epochs", "seconds", "labels", "new_labels"],
+        ),
+    },
+    [
+        "to", "steps", "tensors", "changed_tensors", "parameters", "changed_parameters", "warnings", "files", "seconds"
+    ],
+)  # fmt: skip
+_FINDING: Final = _object(
+    {
+        "code": _TEXT, "severity": {"enum": ["error", "warning", "note"]}, "where": _TEXT, "message": _TEXT,
+        "advice": _TEXT, "repairable": {"type": "boolean"}, "fails": {"type": "object"},
     }
 )  # fmt: skip
+_FINDINGS: Final[Schema] = {"type": "array", "items": _FINDING}
 PROBLEM: Final = _object(
     {"type": _TEXT, "title": _TEXT, "status": {"type": "integer"}, "detail": _TEXT, "where": _TEXT, "what_to_do": _TEXT}
 )
@@ -122,6 +153,14 @@ def _upload(more: dict[str, Schema] | None = None, example: dict[str, Any] | Non
 
 
 _BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
+_EVENTS: Final = {"schema": {"type": "string"}}
+_DATA: Final[dict[str, Schema]] = {
+    "data": {
+        "type": "string", "contentMediaType": "application/octet-stream",
+        "description": "for the step finetune: what nn.saveData() saved, or a CSV with the same columns",
+    }
+}  # fmt: skip
+_MODEL: Final = _query("model", {"type": "string"}, "id of a stored model, instead of its files")
 _PROCESS: Final = _query(
     "process", {"type": "string"},
     f"JSON list of steps: {', '.join(processing.steps())}; GET /formats tells their options",
@@ -136,16 +175,18 @@ _SHARDS: Final = _query("shard_bytes", {"type": "string"}, "cut the weights into
 CONVERT: Final[Schema] = {
     "summary": "Convert and process a model; nothing is kept",
     "description": "Accept says how: multipart/form-data (for `await answer.formData()`), application/zip, "
-    "application/json (the report alone), or the single file. Nothing to do gives the same bytes.",
+    "application/json (the report alone), or the single file. Nothing to do gives the same bytes. With "
+    "text/event-stream the answer tells how it goes: events `progress` with the numbers of an epoch, at last `done` "
+    "with what POST /models/{id}/process answers (the result is stored), or `problem`.",
     **_answers(
         {
             "application/zip": _BINARY, "multipart/form-data": _BINARY, "application/octet-stream": _BINARY,
-            "application/json": {"schema": REPORT},
+            "application/json": {"schema": REPORT}, "text/event-stream": _EVENTS,
         },
         "files, and report.json",
     ),
     "openapi_extra": {
-        "requestBody": _upload(),
+        "requestBody": _upload(_DATA),
         "parameters": [
             _query("to", {"type": "string", "enum": list(TARGETS)}, "what to make of it", "tfjs"),
             _query("layout", {"type": "string", "enum": list(LAYOUTS)}, "names and shapes of PyTorch weights", "tfjs"),
@@ -161,17 +202,60 @@ INSPECT: Final[Schema] = {
 }
 PREDICT: Final[Schema] = {
     "summary": "What a model answers, computed by PyTorch",
+    "description": "`inputs` are the network's own numbers, and so are the `outputs`. With `input`, what a sketch "
+    "gives to nn.classify or nn.predict (an object, a list of values, or a list of such), the answer is ml5's: "
+    "`results`, labelled and scaled back by model_meta.json. Objects in `inputs` are taken for `input`. Of a stored "
+    "model send its id: {\"model\": id, \"input\": {\"r\": 255, \"g\": 0, \"b\": 90}}.",
     **_answers(
-        {"application/json": {"schema": _object({"outputs": {"type": "array"}, "output_names": {"type": "array"}}),
-                              "example": {"outputs": [[[0.0]]], "output_names": ["dense"]}}},
-        "one nested array an output",
+        {"application/json": {"schema": {"anyOf": [
+            _object({"outputs": {"type": "array"}, "output_names": {"type": "array"}}),
+            _object({"task": {"type": ["string", "null"]}, "results": {"type": "array"}}),
+        ]}, "example": {"outputs": [[[0.0]]], "output_names": ["dense"]}}},
+        "one nested array an output; or ml5's results",
+        200,
+        (*_UPLOADS, 404),
     ),
     "openapi_extra": {
+        "parameters": [_MODEL],
         "requestBody": _upload(
-            {"inputs": {**_TEXT, "description": "JSON: a list of one array (batch first) an input"}},
+            {
+                "inputs": {**_TEXT, "description": "JSON: a list of one array (batch first) an input"},
+                "input": {**_TEXT, "description": "JSON: what nn.classify or nn.predict takes"},
+            },
             {"inputs": "[[[0.1, 0.2]]]"},
-        )
+        ),
     },
+}  # fmt: skip
+CHECK: Final[Schema] = {
+    "summary": "What ml5 0.x and 1.x will do with these files, by every way of loading them",
+    "description": "Names count: send the files as they were saved, also if some are missing.",
+    **_answers(
+        {
+            "application/json": {
+                "schema": _object({"findings": _FINDINGS, "ml5": {"type": ["object", "null"]}}),
+                "example": {"findings": [], "ml5": None},
+            }
+        },
+        "findings, the worst first, and what the network takes and answers", 200, (*_UPLOADS, 404),
+    ),
+    "openapi_extra": {"requestBody": _upload(), "parameters": [_MODEL]},
+}  # fmt: skip
+REPAIR: Final[Schema] = {
+    "summary": "The files as every ml5 loads them",
+    "description": "Answers as POST /convert does; the report tells in `done` what was done.",
+    **_answers(
+        {
+            "application/zip": _BINARY, "multipart/form-data": _BINARY,
+            "application/json": {
+                "schema": _object(
+                    {"done": {"type": "array", "items": _TEXT}, "findings": _FINDINGS,
+                     "warnings": {"type": "array", "items": _TEXT}, "files": {"type": "array", "items": _FILE}}
+                )
+            },
+        },
+        "the three files, and report.json", 200, (*_UPLOADS, 404),
+    ),
+    "openapi_extra": {"requestBody": _upload({}, {"model_meta.json": _META}), "parameters": [_MODEL]},
 }  # fmt: skip
 STORE: Final[Schema] = {
     "summary": "Keep a model, for sketches to load; what tf.js' model.save(url) sends, or a zip",
@@ -182,7 +266,12 @@ STORE: Final[Schema] = {
 PROCESS: Final[Schema] = {
     "summary": "A stored model with other weights, as a new one",
     "status_code": 201,
-    **_answers({"application/json": {"schema": _STORED}}, "where the new one is", 201, (*_UPLOADS, 404)),
+    "description": "With Accept: text/event-stream it is answered by events, as in POST /convert.",
+    "responses": {
+        200: {"description": "the same as events", "content": {"text/event-stream": _EVENTS}},
+        201: {"description": "where the new one is", "content": {"application/json": {"schema": _STORED}}},
+        **_problems(*_UPLOADS, 404),
+    },
     "openapi_extra": {
         "parameters": [
             {"name": "id", "in": "path", "required": True, "schema": _TEXT},
@@ -199,6 +288,7 @@ PROCESS: Final[Schema] = {
                             "process": {"type": "array"}, "with": {"type": "array", "items": _TEXT},
                             "quantize": {"type": "array", "items": _TEXT},
                             "shard_bytes": {"type": "integer", "minimum": 1},
+                            "data": {"type": ["object", "array"], "description": "rows to finetune with"},
                         },
                     },
                     "example": {"process": [{"step": "prune", "amount": 0.3}]},

@@ -29,13 +29,13 @@ def inspected(upload: Upload, work: Work, settings: Settings) -> dict[str, Any]:
         TfjsTorchError: see tfjs_torch.inspect. Problem: 422 weights without a model.
     """
     with errors.collected_warnings() as told:
-        artifacts = _artifacts(upload.models[0])
+        artifacts = artifacts_of(upload.models[0])
         refuse_odd(artifacts, settings)
         summary = inspect(artifacts, stats=True, advance=work.advance)
         drawn = outline(artifacts)
     report = summary.to_dict()
     sidecars = {name: shard for name, shard in artifacts.sidecars.items() if name.endswith(".json")}
-    texts = {name: _json_of(shard) for name, shard in sidecars.items()}
+    texts = {name: json_in(shard) for name, shard in sidecars.items()}
     meta = next((text for name, text in texts.items() if name.endswith("_meta.json")), None)
     report["oddities"] += [line for line in told if line not in report["oddities"]]
     report["oddities"] += [f"{name}: belongs to no model.json" for name in upload.ignored]
@@ -53,40 +53,45 @@ def inspected(upload: Upload, work: Work, settings: Settings) -> dict[str, Any]:
     }
 
 
-def predicted(upload: Upload, text: str, work: Work) -> dict[str, Any]:
+def predicted(upload: Upload, given: Any, work: Work) -> dict[str, Any]:
     """What the main model answers.
 
     Args:
-        text: JSON: one nested array (batch first) for each input in a list; of a model with one input, the array alone.
+        given: one nested array (batch first) for each input in a list; of a model with one input, the array alone.
 
     Raises:
         Problem: 422 inputs that do not fit. TfjsTorchError: a model that does not run here.
     """
     with errors.collected_warnings() as told:
-        artifacts = _artifacts(upload.models[0])
-        arrays = _arrays(text, outline(artifacts).to_dict()["inputs"])
-        refuse_huge(artifacts, [array.shape for array in arrays])
-        model = load_model(artifacts)
-        if len(arrays) != len(model.input_names):
-            raise Problem(422, "inputs", f"{len(model.input_names)} arrays expected, found {len(arrays)}")
-        for array, shape, name in zip(arrays, model.input_shapes, model.input_names, strict=True):
-            if shape is not None and not _agrees(array.shape, shape):
-                found, wanted = list(array.shape), [None, *shape[1:]]
-                raise Problem(422, f"input {name!r}", f"an array of shape {wanted} expected, found {found}")
-        for module in model.modules():  # each layer is an occasion to stop
-            module.register_forward_pre_hook(lambda *_: work.advance())
-        try:
-            outputs = model.predict(*arrays)
-        except TfjsTorchError:
-            raise
-        except (RuntimeError, IndexError, ValueError, TypeError) as error:  # torch's own, of sizes deep inside
-            raise Problem(422, "inputs", f"inputs that go through the model expected, found: {error!s:.200}") from None
-    listed = outputs if isinstance(outputs, list | tuple) else [outputs]
-    return {
-        "outputs": [np.asarray(output).tolist() for output in listed],
-        "output_names": list(model.output_names),
-        "warnings": told,
-    }
+        artifacts = artifacts_of(upload.models[0])
+        arrays = _arrays(given, outline(artifacts).to_dict()["inputs"])
+        outputs, names = computed(artifacts, arrays, work)
+    return {"outputs": [np.asarray(output).tolist() for output in outputs], "output_names": names, "warnings": told}
+
+
+def computed(artifacts: Artifacts, arrays: list[Any], work: Work) -> tuple[list[Any], list[str]]:
+    """A model's outputs, and their names.
+
+    Raises:
+        Problem: 413 too much of it, 422 inputs that do not fit. TfjsTorchError: a model that does not run here.
+    """
+    refuse_huge(artifacts, [array.shape for array in arrays])
+    model = load_model(artifacts)
+    if len(arrays) != len(model.input_names):
+        raise Problem(422, "inputs", f"{len(model.input_names)} arrays expected, found {len(arrays)}")
+    for array, shape, name in zip(arrays, model.input_shapes, model.input_names, strict=True):
+        if shape is not None and not _agrees(array.shape, shape):
+            found, wanted = list(array.shape), [None, *shape[1:]]
+            raise Problem(422, f"input {name!r}", f"an array of shape {wanted} expected, found {found}")
+    for module in model.modules():  # each layer is an occasion to stop
+        module.register_forward_pre_hook(lambda *_: work.advance())
+    try:
+        outputs = model.predict(*arrays)
+    except TfjsTorchError:
+        raise
+    except (RuntimeError, IndexError, ValueError, TypeError) as error:  # torch's own, of sizes deep inside
+        raise Problem(422, "inputs", f"inputs that go through the model expected, found: {error!s:.200}") from None
+    return list(outputs) if isinstance(outputs, list | tuple) else [outputs], list(model.output_names)
 
 
 def refuse_huge(artifacts: Artifacts, inputs: list[tuple[int, ...]]) -> None:
@@ -135,7 +140,12 @@ def plain(value: Any) -> Any:
     return [plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def _artifacts(model: Model) -> Artifacts:
+def artifacts_of(model: Model) -> Artifacts:
+    """The model's checked files.
+
+    Raises:
+        Problem: 422 weights without a model.
+    """
     artifacts = model.artifacts()
     if artifacts is None or (artifacts.manifest.paths and not artifacts.shards):
         raise Problem(
@@ -145,7 +155,8 @@ def _artifacts(model: Model) -> Artifacts:
     return artifacts
 
 
-def _json_of(shard: Any) -> Any:
+def json_in(shard: Any) -> Any:
+    """A file's JSON; None where it is too long, or none."""
     if shard.nbytes > _MAX_SIDECAR:
         return None
     data = np.empty(shard.nbytes, np.uint8)
@@ -157,11 +168,21 @@ def _json_of(shard: Any) -> Any:
         return None
 
 
-def _arrays(text: str, inputs: list[dict[str, Any]]) -> list[Any]:
+def _arrays(given: Any, inputs: list[dict[str, Any]]) -> list[Any]:
     """An array an input; of a model with one input, it may stand alone."""
-    given = _given(text)
+    if not isinstance(given, list) or not given:
+        raise Problem(422, "inputs", f"a list of arrays expected, found {given!r:.60}", "for example [[0.1, 0.2, 0.3]]")
     if len(inputs) == 1 and inputs[0]["shape"] is not None and _rank(given) == len(inputs[0]["shape"]):
-        return [_array(given)]
+        return arrays_of([given])
+    return arrays_of(given)
+
+
+def arrays_of(given: list[Any]) -> list[Any]:
+    """Nested lists of numbers as float32.
+
+    Raises:
+        Problem: 413 too many, 422 other than finite numbers, or uneven.
+    """
     return [_array(item) for item in given]
 
 
@@ -170,16 +191,6 @@ def _rank(value: Any) -> int:
     while isinstance(value, list):
         rank, value = rank + 1, value[0] if value else None
     return rank
-
-
-def _given(text: str) -> list[Any]:
-    try:
-        given = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise Problem(422, "inputs", f"JSON expected, found: {error!s:.100}", "for example [[0.1, 0.2, 0.3]]") from None
-    if not isinstance(given, list) or not given:
-        raise Problem(422, "inputs", f"a list of arrays expected, found {text:.60}", "for example [[0.1, 0.2, 0.3]]")
-    return given
 
 
 def _array(value: Any) -> Any:

@@ -17,7 +17,7 @@ from .problems import Problem
 from .settings import parse_size
 
 TARGETS: Final = ("tfjs", "safetensors", "pt", "npz", "pt2", "onnx")
-KNOWN: Final = ("to", "layout", "quantize", "shard_bytes", "process", "histograms", "inputs", "with")
+KNOWN: Final = ("to", "layout", "quantize", "shard_bytes", "process", "histograms", "inputs", "input", "model", "with")
 PROGRAMS: Final = ("pt2", "onnx")
 LAYOUTS: Final = ("tfjs", "torch")
 STORAGES: Final = ("uint8", "uint16", "float16", "float32")

@@ -6,12 +6,19 @@ import errno
 import json
 import logging
 import re
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
 
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import Response
 
 from tfjs_torch import FilesError, FormatError, MismatchError, TfjsTorchError, UnsupportedError
+
+from .work import ClientGone
+
+Handler = Callable[[Request], Awaitable[Response]]
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -118,3 +125,34 @@ def _status(error: TfjsTorchError) -> int:
     if isinstance(error, (FilesError, FormatError)):
         return 400
     return 422 if isinstance(error, (MismatchError, UnsupportedError)) else 400
+
+
+def caught(handler: Handler) -> Handler:
+    """A route whose errors are answers."""
+
+    async def route(request: Request) -> Response:
+        try:
+            return await handler(request)
+        except ClientGone:
+            return Response(status_code=499)  # nobody reads it; the log shows it
+        except Exception as error:
+            return problem_of(error).response()
+
+    route.__name__, route.__doc__ = handler.__name__, handler.__doc__
+    return route
+
+
+async def unforeseen(_: Request, error: Exception) -> Response:
+    """What no route has caught."""
+    return problem_of(error).response()
+
+
+async def http_problem(_: Request, error: Exception) -> Response:
+    """No such address, or method."""
+    assert isinstance(error, HTTPException)
+    todo = {404: "see / for the page and /docs for the addresses", 405: "see /docs"}.get(error.status_code, "see /docs")
+    problem = Problem(error.status_code, "address", "an address of this server expected, found another one", todo)
+    if error.status_code == 405:
+        problem.detail = "another method expected at this address"
+    problem.headers.update(error.headers or {})
+    return problem.response()

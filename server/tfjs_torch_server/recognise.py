@@ -1,4 +1,4 @@
-"""Which part of an upload is what: models, weights that go back, options. By content first, then by name."""
+"""Which part of an upload is what: models, weights that go back, rows, options. By content, then by name."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ from .zips import CONTAINERS, ZIP, File, Room, open_zip
 
 _NAMELESS: Final = ("", "blob")  # what FormData calls a Blob
 _SUFFIX: Final = "|".join(map(re.escape, CONTAINERS))
+_TABLES: Final = (".csv", ".tsv")
+DATA: Final = "data"  # the field of rows to train with
 _MAX_NAME: Final = 1024
+_MAX_ID: Final = 100  # characters of what may be an id
 _SMALL: Final = 1 << 17  # bytes
 _BLANKS: Final = 4096  # bytes that are looked at for the first one that is no blank
 _known: Final = Known()
@@ -62,14 +65,16 @@ class Upload:
     """What came in.
 
     Attributes:
-        models: the main one first.
+        models: the main one first; none where only the id of a stored one came.
         options: {name: values} of the form's fields.
         ignored: names of files that belong to no model.
+        data: names and contents of files with rows to train with.
     """
 
     models: list[Model]
     options: dict[str, list[str]]
     ignored: list[str] = field(default_factory=list)
+    data: list[tuple[str, File]] = field(default_factory=list)
 
 
 def is_small(parts: list[Part]) -> bool:
@@ -91,25 +96,46 @@ def recognise(parts: list[Part], work: Work, settings: Settings) -> Upload:
     options: dict[str, list[str]] = {}
     files: list[tuple[str, File]] = []
     zips: list[list[tuple[str, File]]] = []
+    data: list[tuple[str, File]] = []
     unpacked = Room(settings.max_upload)
     for number, part in enumerate(parts, 1):
-        if part.filename is None and part.name in KNOWN:
-            options.setdefault(part.name, []).append(_option(part))
+        if is_option(part):
+            options.setdefault(part.name, []).append(option_of(part))
             continue
-        name = _name_of(part, number)
+        name = name_of(part, number)
         head = part.head(4)
+        if part.name == DATA and is_data(name, part.data, settings, named=part.filename is None):
+            data.append((name, part.data))
+            continue
         members = open_zip(part, name, work, settings, unpacked) if head in ZIP else None
         if isinstance(members, list):
             zips.append(members)
         else:
             files.append((members or name, part.data))
-    models, ignored = _models_of(files, work, settings)
+    models, ignored = _models_of(files, work, settings, data)
     for members in zips:
-        found, left = _models_of(members, work, settings)
+        found, left = _models_of(members, work, settings, data)
         models, ignored = models + found, ignored + left
-    if not models:
+    if not models and "model" not in options:
         raise _nothing_found(files, ignored)
-    return Upload(_with_templates(models), options, ignored)
+    return Upload(_with_templates(models), options, ignored, data)
+
+
+def is_option(part: Part) -> bool:
+    """Whether a part is text for an option; a field "model" may hold a whole model.json, too."""
+    return part.filename is None and part.name in KNOWN and not (part.name == "model" and part.size > _MAX_ID)
+
+
+def is_data(name: str, data: File, settings: Settings, named: bool = False) -> bool:
+    """Whether what came in a field "data" are rows, and not files of a model; `named`: it came as text, without a name.
+
+    Raises:
+        Problem: 400 nested too deep, 413 too long.
+    """
+    if named or name.lower().endswith(_TABLES):
+        return True
+    text = json_text(name, data, settings)
+    return text is not None and not _is_model(text) and not _is_meta(text)
 
 
 def refuse_odd(artifacts: Artifacts, settings: Settings) -> None:
@@ -141,8 +167,10 @@ def _with_templates(models: list[Model]) -> list[Model]:
     return whole + bare
 
 
-def _models_of(files: list[tuple[str, File]], work: Work, settings: Settings) -> tuple[list[Model], list[str]]:
-    """The models of a flat list of files, and the names of files that belong to none."""
+def _models_of(
+    files: list[tuple[str, File]], work: Work, settings: Settings, tables: list[tuple[str, File]]
+) -> tuple[list[Model], list[str]]:
+    """The models of a flat list of files, and the names of files that belong to none; rows go to `tables`."""
     jsons: list[tuple[str, str, bytes]] = []  # folder, name, text
     rest: list[tuple[str, File]] = []
     weights: list[tuple[str, File]] = []
@@ -150,8 +178,10 @@ def _models_of(files: list[tuple[str, File]], work: Work, settings: Settings) ->
         if name.lower().endswith(CONTAINERS):
             weights.append((name, data))
             continue
-        text = _json_text(name, data, settings)
-        if text is not None and _is_model(text):
+        text = json_text(name, data, settings)
+        if name.lower().endswith(_TABLES) or (text is not None and _is_saved_data(text)):
+            tables.append((name, data))
+        elif text is not None and _is_model(text):
             folder, _, own = name.rpartition("/")
             jsons.append((folder, own if own.endswith(".json") else "model.json", text))
         else:
@@ -195,7 +225,7 @@ def _on_disk(name: str, data: File, work: Work) -> Path:
     return path
 
 
-def _option(part: Part) -> str:
+def option_of(part: Part) -> str:
     if part.size > 1 << 20:
         raise Problem(413, part.name, "an option of at most 1 MiB expected, found more")
     try:
@@ -204,7 +234,7 @@ def _option(part: Part) -> str:
         raise Problem(400, part.name, "UTF-8 text expected, found other bytes", "encode the option as UTF-8") from None
 
 
-def _name_of(part: Part, number: int) -> str:
+def name_of(part: Part, number: int) -> str:
     """The file's name with forward slashes; what a nameless part holds is told from its first bytes."""
     name = (part.filename if part.filename is not None else part.name).replace("\\", "/")
     name = re.sub(r"^(\./)+", "", name)
@@ -222,7 +252,7 @@ def _name_of(part: Part, number: int) -> str:
     return name or f"part{number}.bin"
 
 
-def _json_text(name: str, data: File, settings: Settings) -> bytes | None:
+def json_text(name: str, data: File, settings: Settings) -> bytes | None:
     """The bytes of what looks like JSON, within the limits; None for everything else.
 
     Raises:
@@ -263,6 +293,15 @@ def _is_model(text: bytes) -> bool:
     return b'"weightsManifest"' in text or b'"modelTopology"' in text or _is_old_manifest(text)
 
 
+def _is_meta(text: bytes) -> bool:
+    return b'"inputUnits"' in text or b'"outputUnits"' in text
+
+
+def _is_saved_data(text: bytes) -> bool:
+    """What saveData() of ml5 writes; ml5 0.4 called a part of model_meta.json "data", too."""
+    return b'"xs"' in text and (b'"data"' in text or b'"entries"' in text) and not _is_meta(text)
+
+
 def _is_old_manifest(text: bytes) -> bool:
     if not (b'"weights"' in text and b'"paths"' in text) and not (b'"filename"' in text and b'"shape"' in text):
         return False
@@ -281,7 +320,7 @@ def _sidecar_name(name: str, text: bytes | None) -> str:
         return name
     if name.rpartition("/")[2].lower().endswith(".json"):
         return re.sub(r" ?\([0-9]+\)(?=\.json$)", "", name)
-    if b'"inputUnits"' in text or b'"outputUnits"' in text:
+    if _is_meta(text):
         return "model_meta.json"
     return "metadata.json" if b'"labels"' in text else name
 

@@ -29,6 +29,7 @@ class Settings:
         allow_origins: web pages that may call (CORS); ("*",) is all of them, without credentials.
         allow_hosts: names under which the server may be called besides the loopback ones; ("*",) is any.
         processors: "my.py:fn" or "module:function", steps of the operator's own.
+        train_rows, train_epochs, train_seconds: what one finetuning may take.
         vendor: False does not offer an installed copy of tf.js at /vendor.
     """
 
@@ -44,6 +45,9 @@ class Settings:
     allow_origins: tuple[str, ...] = ("*",)
     allow_hosts: tuple[str, ...] = ()
     processors: tuple[str, ...] = ()
+    train_rows: int = 20_000
+    train_epochs: int = 1000
+    train_seconds: int = 120
     vendor: bool = True
 
     def __post_init__(self) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from .convert import OutFile
+from .outgoing import OutFile
 from .problems import Problem
 from .work import Work
 

@@ -114,9 +114,12 @@ async def in_thread(
     failed: list[BaseException] = []
 
     async def watch() -> None:
-        while (await request.receive())["type"] != "http.disconnect":
-            pass
-        work.stopped.set()
+        try:
+            while (await request.receive())["type"] != "http.disconnect":
+                pass
+        finally:  # the client has gone, or the server is being stopped
+            if not result and not failed:
+                work.stopped.set()
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(watch)

@@ -41,6 +41,11 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "--processor", action="append", default=[], metavar="FILE.py:FUNCTION",
         help="a step of your own: function(state_dict, options) -> state_dict; may be given several times",
     )  # fmt: skip
+    parser.add_argument(
+        "--train-rows", type=int, default=20_000, metavar="N", help="rows that one may finetune with (default: 20000)"
+    )
+    parser.add_argument("--train-epochs", type=int, default=1000, metavar="N", help="most epochs (default: 1000)")
+    parser.add_argument("--train-seconds", type=int, default=120, metavar="N", help="longest time (default: 120)")
     parser.add_argument("--open", action="store_true", help="open the page in your browser")
     parser.set_defaults(run=run)
 
@@ -60,7 +65,8 @@ def run(args: argparse.Namespace) -> int:
             store=args.store, max_upload=parse_size(args.max_upload), quota=parse_size(args.quota),
             expire=parse_duration(args.expire), token=args.token,
             allow_origins=tuple(args.allow_origin or ("*",)), allow_hosts=_hosts(args),
-            processors=tuple(args.processor),
+            processors=tuple(args.processor), train_rows=args.train_rows, train_epochs=args.train_epochs,
+            train_seconds=args.train_seconds,
         )  # fmt: skip
     except ValueError as error:
         raise FilesError("serve", str(error)) from None
@@ -79,7 +85,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> None:
-    for name, value, low, high in (("--port", args.port, 0, 65535), ("--workers", args.workers, 1, 256)):
+    numbers = [("--port", args.port, 0, 65535), ("--workers", args.workers, 1, 256)]
+    for name in ("train_rows", "train_epochs", "train_seconds"):  # 0: nobody may
+        numbers.append((f"--{name.replace('_', '-')}", getattr(args, name), 0, 10**9))
+    for name, value, low, high in numbers:
         if not low <= value <= high:
             raise FilesError(name, f"a number from {low} to {high} expected, found {value}")
 

@@ -26,19 +26,72 @@ export const publish = (files, watch) => json(send("models", [files], {}, watch)
 export const withdraw = (id) => send(`models/${id}`, [], {}, {}, "*/*", "DELETE");
 export const convertTo = (files, to, layout, watch) => send("convert", [files], { to, layout }, watch, to === "tfjs" ? "application/zip" : "*/*");
 
+// Under the names that they were saved with.
+const asSaved = (files) => files.map((file) => new File([file], file.original ?? file.name));
+export const check = (files, watch) => json(send("check", [asSaved(files)], {}, watch));
+export const repair = async (files, watch) => filesOf(await send("repair", [asSaved(files)], {}, watch, "multipart/form-data"));
+
 // `models`: a step that mixes several gets them all. Gives the files of the first one, changed, and the report.
-export async function convert(models, fields, watch) {
-  const { blob, type } = await send("convert", models, { to: "tfjs", histograms: 32, ...fields }, watch, "multipart/form-data");
+export const convert = async (models, fields, watch) =>
+  filesOf(await send("convert", models, { to: "tfjs", histograms: 32, ...fields }, watch, "multipart/form-data"));
+
+async function filesOf({ blob, type }) {
   const files = [...(await new Response(blob, { headers: { "Content-Type": type } }).formData()).values()];
   return { report: JSON.parse(await files.pop().text()), files };
 }
 
-function send(path, models, fields, { signal, progress = () => {} } = {}, accept = "application/json", method = "POST") {
+// The same with a training in it: `epoch` hears how it goes. The server keeps the result; it is fetched, and deleted there.
+export async function train(models, data, fields, { signal, progress, epoch }) {
+  const form = formOf(models, { histograms: 32, ...fields });
+  for (const file of data) form.append("data", file);
+  progress("Sending your files");
+  const headers = { Accept: "text/event-stream", ...(token.get() && { Authorization: `Bearer ${token.get()}` }) };
+  let done;
+  try {
+    const answer = await fetch("convert", { method: "POST", body: form, headers, signal });
+    if (!answer.ok) throw await problemOf(answer);
+    for await (const [kind, told] of events(answer.body)) {
+      if (kind === "problem") throw problemIn(told, told.status);
+      if (kind === "done") done = told;
+      else epoch(told);
+    }
+    if (!done) throw broken();
+    const files = done.files.map(async ({ name }) => new File([await (await fetch(`models/${done.id}/${encodeURIComponent(name)}`, { signal })).blob()], name));
+    return { report: done.report, files: await Promise.all(files) };
+  } catch (error) {
+    throw error instanceof TypeError ? broken() : error; // so fetch calls a connection that is gone
+  } finally {
+    if (done) withdraw(done.id).catch(() => {});
+  }
+}
+
+async function* events(body) {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  for (let text = ""; ; ) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    const whole = (text + value).split("\n\n");
+    text = whole.pop();
+    for (const each of whole) {
+      const [, kind, data] = /^event: (.*)\ndata: (.*)$/.exec(each) ?? [];
+      if (kind) yield [kind, JSON.parse(data)];
+    }
+  }
+}
+
+function formOf(models, fields) {
   const form = new FormData();
   for (const [name, value] of Object.entries(fields)) form.append(name, value);
   models.forEach((files, i) => files.forEach((file) => form.append("file", file, models[1] ? `${i + 1}/${file.name}` : file.name)));
   const bytes = models.flat().reduce((sum, file) => sum + file.size, 0);
-  if (bytes > limit) return Promise.reject(new Problem(`These files are too large: the server takes ${limit} bytes, they have ${bytes}.`, "Whoever runs it can raise that with --max-upload."));
+  if (bytes > limit) throw new Problem(`These files are too large: the server takes ${limit} bytes, they have ${bytes}.`, "Whoever runs it can raise that with --max-upload.");
+  return form;
+}
+
+const broken = () => new Problem("The server did not answer, or broke off.", "Is it still running? Are the files too large for it?");
+
+async function send(path, models, fields, { signal, progress = () => {} } = {}, accept = "application/json", method = "POST") {
+  const form = formOf(models, fields);
   return new Promise((resolve, reject) => {
     const xhr = new XMLHttpRequest();
     const share = ({ loaded, total }) => (total ? loaded / total : null);
@@ -49,8 +102,8 @@ function send(path, models, fields, { signal, progress = () => {} } = {}, accept
     xhr.upload.onprogress = (event) => progress("Sending your files", share(event));
     xhr.upload.onload = () => progress("PyTorch is working");
     xhr.onprogress = (event) => progress("Receiving the answer", share(event));
-    xhr.onload = () => (xhr.status < 400 ? resolve(answerOf(xhr)) : problemOf(xhr).then(reject));
-    xhr.onerror = () => reject(new Problem("The server did not answer, or broke off.", "Is it still running? Are the files too large for it?"));
+    xhr.onload = () => (xhr.status < 400 ? resolve(answerOf(xhr)) : problemOf(new Response(xhr.response, xhr)).then(reject));
+    xhr.onerror = () => reject(broken());
     xhr.onabort = () => reject(new DOMException("", "AbortError"));
     signal?.addEventListener("abort", () => xhr.abort());
     xhr.send(models.length ? form : null);
@@ -64,8 +117,9 @@ function answerOf(xhr) {
 
 const sentence = (text) => text && text[0].toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
 
-async function problemOf({ response, status }) {
-  const { detail, title, where, what_to_do: todo } = await response.text().then(JSON.parse).catch(() => ({}));
+const problemOf = async (answer) => problemIn(await answer.json().catch(() => ({})), answer.status);
+
+function problemIn({ detail, title, where, what_to_do: todo }, status) {
   const place = !where || /^(request|server)$/.test(where) || detail.includes(where) ? "" : `${where}: `;
   return new Problem(place + sentence(detail ?? title ?? `The server refused this (${status}).`), sentence(todo), status);
 }

@@ -26,7 +26,7 @@ async function openBack() {
   if (at("back-body").firstChild) return;
   at("back-body").append(backTab((files, report) => {
     choose(at("tab-open"));
-    openFiles(files, report);
+    openFiles(files, { report });
   }));
 }
 
@@ -52,15 +52,27 @@ async function openExample() {
   if (files) openFiles(files);
 }
 
-async function openFiles(files, report) {
-  const found = await attempt(drop.box, async (watch) => [await api.inspect(files, watch), (formats ??= await api.formats()), await import("./model.js")]);
-  if (!found) return;
-  const [inspected, , { show }] = found;
+// `how`: how they came about, where that is known.
+async function openFiles(files, how) {
+  const found = await attempt(drop.box, async (watch) => [await api.inspect(files, watch), (formats ??= await api.formats()),
+    await import("./model.js"), await (await import("./finetune.js")).sorted(files)]);
+  if (!found) return explain(files);
+  const [inspected, , { show }, parted] = found;
   close();
   at("start").hidden = true;
-  close = show(at("model"), files, inspected, formats, () => {
+  const another = () => {
     close();
     at("start").hidden = false;
     drop.zone.querySelector("button").focus();
-  }, report);
+  };
+  close = show(at("model"), parted, inspected, formats, another, openFiles, how);
+}
+
+// What is wrong with files that could not be opened.
+async function explain(files) {
+  const problem = drop.box.querySelector(".problem[data-status='400'], .problem[data-status='422']");
+  if (!problem) return; // cancelled, or it is not the files
+  const { checkClosed } = await import("./check.js");
+  const told = await checkClosed(files, openFiles);
+  if (told && problem.isConnected) drop.box.append(told);
 }

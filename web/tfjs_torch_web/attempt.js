@@ -2,7 +2,7 @@
 import { Problem } from "./api.js";
 import { el, percent, say, small, uid } from "./dom.js";
 
-// `box` holds bar and problem; `job` gets {signal, progress}. Gives undefined when it failed or was cancelled.
+// `box` holds bar and problem; `job` gets {signal, progress, add}, to add to what is shown beneath. Gives undefined when it failed or was cancelled.
 export async function attempt(box, job) {
   const control = new AbortController();
   const before = document.activeElement;
@@ -19,7 +19,7 @@ export async function attempt(box, job) {
   box.replaceChildren();
   const shown = setTimeout(() => show(box, row), 150); // a short job shows no bar
   try {
-    return await job({ signal: control.signal, progress });
+    return await job({ signal: control.signal, progress, add: (node) => row.append(node) });
   } catch (error) {
     if (error.name !== "AbortError") return showProblem(box, error);
     before.focus();
@@ -38,6 +38,6 @@ function show(box, node) {
 export function showProblem(box, error) {
   if (!(error instanceof Problem)) console.error(error);
   const { message, todo, status } = error instanceof Problem ? error : { message: "Something on this page went wrong.", todo: "Load it again." };
-  show(box, el("div.problem", { role: "alert" }, el("p", message), el("p", todo)));
+  show(box, el("div.problem", { role: "alert", "data-status": status }, el("p", message), el("p", todo)));
   if (status === 401) document.dispatchEvent(new Event("token"));
 }

@@ -49,10 +49,13 @@ async function walk(entry, folder) {
 }
 
 // Of a folder (a whole sketch, perhaps), only what may belong to a model, with paths as seen from its model.json; and
-// "model (1).json" under its own name again.
+// "model (1).json" under its own name again; `original` is the one that it came with.
 function sifted(list) {
   const folder = list.some(({ path }) => path.includes("/"));
-  const kept = list.filter(({ path }) => !folder || (!/(^|\/)(\.|node_modules\/)/.test(path) && /\.(json|bin|zip|safetensors|pth?|npz)$|(^|\/)[^.]+$/i.test(path)));
+  const kept = list.filter(({ path }) => !folder || (!/(^|\/)(\.|node_modules\/)/.test(path) && /\.(json|bin|zip|safetensors|pth?|npz|[ct]sv)$|(^|\/)[^.]+$/i.test(path)));
   const home = kept.find(({ path }) => folder && path.endsWith("model.json"))?.path.slice(0, -10) ?? "";
-  return kept.filter(({ path }) => path.startsWith(home)).map(({ path, file }) => new File([file], path.slice(home.length).replace(/ \(\d+\)\./, ".")));
+  return kept.filter(({ path }) => path.startsWith(home)).map(({ path, file }) => {
+    const original = path.slice(home.length);
+    return Object.assign(new File([file], original.replace(/ \(\d+\)\./, ".")), { original });
+  });
 }

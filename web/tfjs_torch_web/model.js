@@ -1,8 +1,10 @@
 // An open model: what it is, what it learned, the steps, what they did, trying it, and taking it away.
 import * as api from "./api.js";
 import { attempt } from "./attempt.js";
-import { el, goTo, nameList, part, small, total } from "./dom.js";
+import { checkPart } from "./check.js";
+import { button, el, goTo, nameList, part, small, total } from "./dom.js";
 import { downloadsPart } from "./downloads.js";
+import { rowsPicker, train } from "./finetune.js";
 import { describeMeta, readMeta } from "./ml5meta.js";
 import { facts, headline, picture } from "./picture.js";
 import { resultsPart } from "./results.js";
@@ -10,8 +12,9 @@ import { stepsPanel } from "./steps.js";
 import { tensorPart } from "./tensors.js";
 import { mountTryIt } from "./tryit.js";
 
-// Gives a function that closes the model; `another` is called by the button for that. `report`: how it came about, if known.
-export function show(root, files, inspected, formats, another, report) {
+// Gives a function that closes the model; `another` is called by the button for that, `open(files, how)` shows other files
+// in its place. `data`: files to train with; `how`: how it came about, {report} or what was repaired, {done}.
+export function show(root, [files, data], inspected, formats, another, open, { report, done } = {}) {
   const meta = readMeta(inspected.meta, inspected);
   const now = { files, fields: {}, ...meta };
   const results = el("div", report && resultsPart(report));
@@ -19,28 +22,30 @@ export function show(root, files, inspected, formats, another, report) {
   const stale = el("p.hint", { hidden: true }, "The steps are no longer those that ran. Run them again to see what they do.");
   const downloads = downloadsPart(formats, () => now);
 
-  async function run(fields, others, box) {
-    const answer = await attempt(box, (watch) => api.convert([files, ...others], fields, watch));
+  async function run(fields, others, box, rows) {
+    const answer = await attempt(box, (watch) => (rows ? train([files, ...others], rows, fields, watch) : api.convert([files, ...others], fields, watch)));
     if (!answer) return;
     Object.assign(now, { files: answer.files, fields });
-    results.replaceChildren(resultsPart(answer.report));
+    results.replaceChildren(resultsPart(answer.report, rows && button("Open the finetuned model", () => open(answer.files))));
     stale.hidden = true;
     downloads.update();
     tryIt.update(answer.files);
     goTo(results.querySelector("h2"));
   }
 
+  const changed = () => (stale.hidden = now.files === files);
   const title = el("h1.answer", { tabindex: -1 }, headline(inspected, meta));
+  const check = checkPart(files, open, done);
   const names = files.length > 4 ? `${files.length} files` : nameList(files);
-  const steps = stepsPanel(formats, inspected.tensors.map(({ name }) => name), run, () => (stale.hidden = now.files === files));
+  const steps = stepsPanel(formats, inspected.tensors.map(({ name }) => name), run, changed, rowsPicker(data, meta, changed));
   root.replaceChildren(el("div",
     el("div.row.opened.quiet", el("p", `${names}: ${total(files)}`), small("Open another model", another)),
     title, picture(inspected, meta), facts(inspected, describeMeta(inspected.meta, inspected.metadata)),
-    tensorPart(inspected.tensors),
+    check, tensorPart(inspected.tensors),
     part("Change it", "Choose what PyTorch does with the numbers. Steps run from top to bottom.", steps, stale),
     results, part("Try it", "Give the network inputs of your own.", trial), downloads.element));
   const tryIt = mountTryIt(trial, { files, changed: null, inspected, formats, api });
-  goTo(results.querySelector("h2") ?? title);
+  goTo((done ? check : results).querySelector("h2") ?? title);
   return () => {
     tryIt.close();
     root.replaceChildren();

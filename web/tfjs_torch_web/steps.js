@@ -3,10 +3,12 @@ import { control } from "./controls.js";
 import { button, el, nameList, say, small, tile, total, uid } from "./dom.js";
 import { dropZone } from "./drop.js";
 
+const trains = ({ kind }) => kind.takes === "module";
 const mixes = ({ kind }) => kind.others[1] !== 0;
 
-// `run(fields, others, box)` is called by the button, `changed()` when the steps are no longer those of the last run.
-export function stepsPanel({ steps: kinds, quantize }, tensors, run, changed) {
+// `run(fields, others, box, data)` is called by the button, `changed()` when the steps are no longer those of the last
+// run. `rows`: a place to choose data to train with.
+export function stepsPanel({ steps: kinds, quantize }, tensors, run, changed, rows) {
   let steps = [];
   const list = el("ol.steps");
   const box = el("div.box");
@@ -16,14 +18,14 @@ export function stepsPanel({ steps: kinds, quantize }, tensors, run, changed) {
   const stored = el("select", { id, onchange: ready }, el("option", { value: "" }, "as they are"), quantize.map((dtype) => el("option", dtype)));
   const start = button("Run in PyTorch", () => {
     const process = JSON.stringify(steps.map(({ kind, read }) => ({ step: kind.name, ...read() })));
-    run({ process, ...(stored.value && { quantize: stored.value }) }, steps.some(mixes) ? others.models() : [], box);
+    run({ process, ...(stored.value && { quantize: stored.value }) }, steps.some(mixes) ? others.models() : [], box, steps.some(trains) && rows.read());
   }, { class: "primary large", disabled: true });
 
   function add(kind) {
     const step = card(kind, tensors, changed, put);
     put(step, steps.length);
     palette.open = false;
-    step.element.querySelector(".fields input, .fields select").focus();
+    step.element.querySelector("input, select").focus();
   }
   // Puts a step at a place of the list; -1 takes it out.
   function put(step, place) {
@@ -32,6 +34,8 @@ export function stepsPanel({ steps: kinds, quantize }, tensors, run, changed) {
     list.replaceChildren(...steps.map(({ element }) => element));
     others.element.remove();
     steps.find(mixes)?.element.append(others.element);
+    rows.element.remove();
+    steps.find(trains)?.element.querySelector(".fields").before(rows.element);
     say(place < 0 ? `${step.kind.title} removed` : `${step.kind.title} is step ${steps.indexOf(step) + 1}`);
     if (place < 0) palette.firstChild.focus();
     ready();

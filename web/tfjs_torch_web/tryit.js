@@ -18,6 +18,7 @@ export function mountTryIt(container, { files, changed = null, inspected, format
   const say = el("p", { class: "try-say", "aria-live": "polite" });
   const note = el("p", { class: "hint" }, "TensorFlow.js is on its way…");
   const inputs = el("fieldset", { class: "try-inputs" }, el("legend", {}, "Inputs"), fields, button("Random inputs", () => fill(true)));
+  let after = model; // what the changed one takes and answers: a training may add labels
   let controls = [];
   let engine = null; // tf.js with the models of all sides
   let refusal = ""; // why PyTorch has to do it
@@ -51,7 +52,7 @@ export function mountTryIt(container, { files, changed = null, inspected, format
       let trouble = model.problem;
       try {
         const sides = await answer(encode(model, controls.map(({ read }) => read())));
-        show(sides.map((numbers) => decode(model, numbers)));
+        show(sides.map((numbers, i) => decode(i ? after : model, numbers)));
       } catch (error) {
         answers.replaceChildren();
         trouble = `${error.message} ${error.todo ?? ""}`;
@@ -90,7 +91,7 @@ export function mountTryIt(container, { files, changed = null, inspected, format
 
   function show(sides) {
     const titles = sides.length > 1 ? ["Before", "After"] : ["Now"];
-    answers.replaceChildren(...titles.map((title, i) => column(title, model, sides, i)));
+    answers.replaceChildren(...titles.map((title, i) => column(title, i ? after : model, sides, i)));
     const texts = sides.map((side) => largest(side, model.labels ? 1 : 4).map((one) => `${one.label} ${written(one)}`).join(", "));
     clearTimeout(resting); // nobody is told every step of a slider
     resting = setTimeout(() => {
@@ -100,7 +101,9 @@ export function mountTryIt(container, { files, changed = null, inspected, format
   }
 
   return {
-    update(files) {
+    async update(files) {
+      const meta = files.find(({ name }) => name.endsWith("_meta.json"));
+      after = meta ? readMeta(JSON.parse(await meta.text()), inspected) : model;
       changed = files;
       stale = true;
       refresh();
@@ -170,7 +173,7 @@ function column(title, { labels, outputs }, sides, at) {
   const all = { min: Math.min(0, ...sizes), max: Math.max(0, ...sizes) };
   const rows = names.map((label, i) => {
     const [now, before] = [sides[at], sides[0]].map((side) => side.find((answer) => answer.label === label));
-    const change = sizeOf(now) - sizeOf(before);
+    const change = before ? sizeOf(now) - sizeOf(before) : 0;
     const step = labels ? (100 * change).toFixed(1).replace("-", "−") : number(change);
     return el("li", { class: labels && label === sides[at][0].label ? "try-row try-best" : "try-row" },
       el("span", {}, label), " ",

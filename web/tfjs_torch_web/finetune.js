@@ -1,0 +1,48 @@
+// More training: the data for it, and how it goes.
+import * as api from "./api.js";
+import { curve } from "./curve.js";
+import { bytes, el, listing, number, percent, uid } from "./dom.js";
+
+const MOST = 32e6; // bytes of a JSON that is looked into
+
+// Whether a file holds rows to train with: what saveData() of ml5 writes, or a table.
+async function isData(file) {
+  if (/\.[ct]sv$/i.test(file.name)) return true;
+  if (!/\.json$/i.test(file.name) || file.size > MOST) return false;
+  const text = await file.text();
+  return text.includes('"xs"') && /"(data|entries)"/.test(text) && !/"(input|output)Units"|"weightsManifest"/.test(text);
+}
+
+// [the files of the model, those with data]
+export async function sorted(files) {
+  const rows = await Promise.all(files.map(isData));
+  return [files.filter((_, i) => !rows[i]), files.filter((_, i) => rows[i])];
+}
+
+// A place to choose data: {element, read() -> files}. `dropped`: those that came with the model.
+export function rowsPicker(dropped, { inputs, outputs }, changed) {
+  const id = uid();
+  const names = outputs.length ? ` with the columns ${listing([...inputs, ...outputs].map(({ name }) => name), 10)}` : "";
+  const input = el("input", { type: "file", id, accept: ".json,.csv,.tsv", "aria-describedby": `${id}h`, onchange: changed });
+  const came = dropped.map((file) => `${file.name} (${bytes(file.size)})`).join(", ");
+  const element = el("div.field", el("label", { for: id }, "Data to train with"), input,
+    el("p.hint", { id: `${id}h` }, came && `${came} came with the model, and is taken unless you choose another file. `,
+      `The file that nn.saveData() saved, or a CSV${names}. The server deletes it afterwards.`));
+  return { element, read: () => (input.files.length ? [...input.files] : dropped) };
+}
+
+// Trains on the server; shows bar, numbers and loss line. Gives {report, files}.
+export function train(models, data, fields, { signal, progress, add }) {
+  const epochs = [];
+  const said = el("p.hint", { class: "hint told-epoch" });
+  let line;
+  function epoch(told) {
+    epochs.push(told);
+    if (!line) add(el("div.learning", said, (line = curve(told.epochs)).element));
+    progress("Training", told.epoch / told.epochs);
+    const right = told.val_accuracy ?? told.accuracy;
+    said.textContent = `Epoch ${number(told.epoch)} of ${number(told.epochs)} · loss ${number(told.loss)}${right === undefined ? "" : ` · ${percent(right)} right`}`;
+    line.show(epochs);
+  }
+  return api.train(models, data, fields, { signal, progress, epoch });
+}
