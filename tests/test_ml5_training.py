@@ -109,6 +109,14 @@ def test_epochs_are_told_one_by_one() -> None:
     assert told[0].keys() == {"epoch", "epochs", "loss", "accuracy", "val_loss", "val_accuracy"}
 
 
+def test_a_training_that_makes_it_worse_says_so_and_names_a_better_rate() -> None:
+    data = CASES / "1.4.0-regression/data.json"
+    with pytest.warns(TfjsTorchWarning, match=r"grew from .* below 0\.2, such as 0\.02"):
+        ml5.load(CASES / "1.4.0-regression").train(data, epochs=1, seed=1)
+    nn = ml5.load(CASES / "1.4.0-regression")
+    nn.train(data, epochs=20, learning_rate=0.001, seed=1)  # no warning, which would be an error here
+
+
 def test_outputs_beyond_the_range_are_told() -> None:
     rows = [{"x": 1, "y": 2, "east": 1e6, "south": 0}, {"x": 3, "y": 2, "east": 1, "south": 0}]
     with pytest.warns(TfjsTorchWarning, match="beyond the range"):

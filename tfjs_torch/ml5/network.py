@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
@@ -216,11 +217,15 @@ class NeuralNetwork:
             inputs, targets = self._tensors(rows)
             learning = _LEARNING[self.task or ""]
             rate = learning_rate if learning_rate is not None else self._rate(learning)
-            return fit(
+            known = self.module is before[0]
+            at_first = measured(self.module, inputs, targets, loss=learning.loss)["loss"] if known else math.inf
+            history = fit(
                 self.module, inputs, targets, loss=learning.loss, optimizer=learning.optimizer, learning_rate=rate,
                 epochs=epochs, batch_size=batch_size, validation_split=validation_split, seed=seed, device=device,
                 on_epoch=on_epoch, on_batch=on_batch, progress=progress,
             )  # fmt: skip
+            _tell_of_growth(at_first, measured(self.module, inputs, targets, loss=learning.loss)["loss"], rate)
+            return history
         except BaseException:
             self.module, self._meta, self._meta_text, self.task = before
             raise
@@ -373,6 +378,15 @@ class NeuralNetwork:
     def _rate(self, learning: _Learning) -> float:
         given = self._plan.learning_rate if self._plan else None
         return learning.rate if given is None else given
+
+
+def _tell_of_growth(before: float, after: float, rate: float) -> None:
+    """ml5's rates are made for networks that begin: a step of Adam at 0.2 is far for one that is nearly there."""
+    if after > 1.2 * before:
+        warn(
+            f"training: the loss on these data grew from {before:.4g} to {after:.4g}; "
+            f"a learning_rate below {rate:g}, such as {rate / 10:g}, or more epochs help"
+        )
 
 
 def _output(ys: Any, name: str) -> Any:
