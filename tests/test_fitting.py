@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -74,13 +75,19 @@ def test_validation_rows_are_not_learnt() -> None:
     "options",
     [
         {"epochs": 0}, {"epochs": 1.5}, {"batch_size": 0}, {"learning_rate": 0}, {"learning_rate": float("nan")},
-        {"validation_split": 1}, {"validation_split": -0.1}, {"seed": -1}, {"seed": "x"}, {"device": "nowhere"},
+        {"validation_split": 1}, {"validation_split": -0.1}, {"seed": -1}, {"seed": "x"}, {"loss": "hinge"},
+        {"optimizer": "adm"}, {"device": "nowhere"}, {"device": "meta"},
     ],
     ids=str,
 )  # fmt: skip
 def test_options_out_of_range_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(MismatchError, match=next(iter(options))):
         run(net(), **options)
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    given = {"epochs": np.int64(2), "batch_size": np.int32(8), "seed": np.int64(1), "learning_rate": np.float32(0.05)}
+    assert run(net(), **given).epochs[-1]["epoch"] == 2
 
 
 def test_no_rows_are_refused() -> None:

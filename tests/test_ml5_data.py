@@ -77,6 +77,7 @@ def test_other_shapes_are_refused_by_row(data: Any, message: str) -> None:
         b"<html>",
         b"\xff\xfe",
         b"a,b\n1\n",
+        b"a,a,b\n1,2,3\n",
         b"a,b\n1,2,3\n",
         b'a,b\n"1,2\n',
         b"{",

@@ -12,8 +12,8 @@ import pytest
 from ml5_finetuning import SEEDS, TASKS, Finetuner, finetuner
 from ml5_judge import Ml5Judge
 
-LOOSE = 0.04  # of 1: the share of right answers, or of the variance explained
-LOOSER = 0.1
+LOOSE = 0.08  # of 1: the share of right answers, or of the variance explained
+LOOSER = 0.25  # one seed: ml5 begins anywhere
 
 
 @pytest.fixture(scope="module")

@@ -201,11 +201,48 @@ def test_another_name_is_written_everywhere(tmp_path: Path) -> None:
     assert ml5.load(tmp_path / "out.zip").classify(RED) == ml5.load(CLASSIFIER).classify(RED)
 
 
-@pytest.mark.parametrize("name", ["", "../x", "a/b", "a\\b", ".hidden", "a:b", 3, None])
+@pytest.mark.parametrize(
+    "name", ["", "../x", "a/b", "a\\b", ".hidden", "a:b", "x_meta", "a.json", "a\n", "\ud800", 3, None]
+)
 def test_names_that_lead_elsewhere_are_refused(name: Any, tmp_path: Path) -> None:
     with pytest.raises(MismatchError, match="name"):
         ml5.load(CLASSIFIER).save(tmp_path / "out", name=name)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("path", [None, 5, b"x", "", "out/model.json", "\ud800", "\0"], ids=ascii)
+def test_places_that_cannot_be_are_refused(path: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FilesError):
+        ml5.load(CLASSIFIER).save(path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_labels_that_are_numbers_keep_their_places_under_another_name() -> None:
+    folder = CASES / "0.12.2-classification-numeric-labels"
+    nn = ml5.load(folder)
+    assert nn.files("other")["other_meta.json"] == (folder / "model_meta.json").read_bytes()
+    assert ml5.load(nn.files("other")).labels == nn.labels
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [{**RED, "r": 10**400}, torch.zeros(3, device="meta"), [[1, [2], 3]], [[1, 2, 3], [1, 2]], [torch.zeros(2, 2), 1]],
+    ids=["beyond a double", "meta tensor", "nested", "ragged", "mixed"],
+)
+def test_odd_inputs_give_errors_of_this_package(odd: Any) -> None:
+    for source in (CLASSIFIER, CASES / "1.4.0-imageClassification"):
+        with pytest.raises(MismatchError):
+            ml5.load(source).classify(odd)
+
+
+def test_half_precision_tensors_are_numbers_too() -> None:
+    nn = ml5.load(CLASSIFIER)
+    assert nn.classify(torch.tensor([255, 0, 0], dtype=torch.bfloat16))[0]["label"] == "red"
+
+
+def test_isnormalized_is_what_javascript_takes_for_true() -> None:
+    assert ml5.load(with_meta(lambda meta: meta.update(isNormalized=1))).encode([255, 4, 1]).max() > 0.9
 
 
 def test_a_custom_named_save_keeps_its_meta(tmp_path: Path) -> None:

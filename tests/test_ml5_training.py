@@ -14,6 +14,9 @@ import torch
 from tfjs_torch import MismatchError, TfjsTorchWarning, TopologyError, UnsupportedError, ml5
 from tfjs_torch.ml5.creating import default_layers
 
+# Data of two colours for a network of four; test_labels_without_rows_are_told is about that.
+pytestmark = pytest.mark.filterwarnings("ignore:data. no rows with")
+
 ROOT = Path(__file__).resolve().parents[1]
 CLASSIFIER, REGRESSION = ROOT / "samples/ml5-classifier", ROOT / "samples/ml5-regression"
 CASES = ROOT / "tests/cases/ml5"
@@ -44,6 +47,12 @@ def test_training_goes_on_from_the_saved_weights() -> None:
     history = nn.train(data, epochs=20, seed=1)
     assert nn.evaluate(data)["loss"] < before["loss"]
     assert history.loss[0] < 1.5 * before["loss"] + 0.1  # not from the start
+
+
+@pytest.mark.parametrize("label", [float("nan"), [1], {}, None], ids=str)
+def test_what_is_no_label_is_refused(label: Any) -> None:
+    with pytest.raises(MismatchError, match=r"row 5: (ys: )?colour"):
+        ml5.load(CLASSIFIER).train([*colours(4), {**colours(1)[0], "colour": label}])
 
 
 def test_one_seed_gives_the_same_files() -> None:
@@ -115,6 +124,11 @@ def test_a_training_that_makes_it_worse_says_so_and_names_a_better_rate() -> Non
         ml5.load(CASES / "1.4.0-regression").train(data, epochs=1, seed=1)
     nn = ml5.load(CASES / "1.4.0-regression")
     nn.train(data, epochs=20, learning_rate=0.001, seed=1)  # no warning, which would be an error here
+
+
+def test_labels_without_rows_are_told() -> None:
+    with pytest.warns(TfjsTorchWarning, match="no rows with yellow, green; the network may forget them"):
+        ml5.load(CLASSIFIER).train(colours(20), epochs=1, seed=1)
 
 
 def test_outputs_beyond_the_range_are_told() -> None:
@@ -209,6 +223,9 @@ def test_layers_may_be_given_in_the_words_of_ml5() -> None:
         ({"outputs": None}, "outputs"),
         ({"hidden_units": 0}, "hidden_units"),
         ({"layers": [{"type": "dense"}]}, "two layers"),
+        ({"layers": [5, 6]}, "layers"),
+        ({"layers": "ab"}, "layers"),
+        ({"learning_rate": 0}, "learning_rate"),
         ({"task": "imageClassification"}, "width, height"),
     ],
 )
@@ -224,7 +241,7 @@ def test_plans_that_cannot_be_are_refused(options: dict[str, Any], message: str)
         ([{"r": 1, "g": 2, "b": 3}], "the columns"),
         ([{**row, "g": None} for row in colours(4)], "row 1: g"),
         ([{**row, "g": True} for row in colours(4)], "row 1: g"),
-        ([*colours(4), {**colours(1)[0], "colour": None}], "a label in each row"),
+        ([*colours(4), {**colours(1)[0], "colour": None}], "row 5: colour: a label"),
     ],
 )
 def test_first_data_that_cannot_be_learnt_are_refused(rows: Any, message: str) -> None:
@@ -243,6 +260,10 @@ def test_layers_that_do_not_exist_or_do_not_fit_are_refused() -> None:
         train({"type": "magic"}, {"type": "dense"})
     with pytest.raises(TopologyError, match="units"):
         train({"type": "dense"}, {"type": "dense", "activation": "softmax"})
+    with pytest.raises(MismatchError, match="2 outputs .* expected, found"):
+        train({"type": "dense", "units": 3}, {"type": "dense", "units": 7, "activation": "softmax"})
+    with pytest.raises(MismatchError, match="inputShape"):
+        train({"type": "dense", "units": 3, "inputShape": [9]}, {"type": "dense", "activation": "softmax"})
     with pytest.raises((MismatchError, TopologyError)):
         train({"type": "conv2d", "filters": 2, "kernelSize": 3}, {"type": "dense", "activation": "softmax"})
 
@@ -259,6 +280,20 @@ def test_the_average_is_the_mean_of_the_weights() -> None:
     means = [torch.stack(tensors).mean(0) for tensors in zip(*map(weights, students), strict=True)]
     for mean, found in zip(means, weights(ml5.average(students)), strict=True):
         assert torch.allclose(mean, found, atol=1e-7)
+
+
+def test_the_order_of_tensors_in_the_file_says_nothing() -> None:
+    files = ml5.load(CLASSIFIER).files()
+    document = json.loads(files["model.json"])
+    specs = document["weightsManifest"][0]["weights"]
+    pieces, start = [], 0
+    for spec in specs:
+        size = 4 * int(np.prod(spec["shape"]))
+        pieces.append(files["model.weights.bin"][start : start + size])
+        start += size
+    specs.reverse()
+    turned = {**files, "model.json": json.dumps(document).encode(), "model.weights.bin": b"".join(reversed(pieces))}
+    assert ml5.average([CLASSIFIER, turned]).files() == files
 
 
 def test_names_of_layers_may_differ_and_nothing_else(tmp_path: Path) -> None:
@@ -279,5 +314,8 @@ def test_names_of_layers_may_differ_and_nothing_else(tmp_path: Path) -> None:
 def test_no_models_have_no_average() -> None:
     with pytest.raises(MismatchError, match="one network or more"):
         ml5.average([])
+    for wrong in (None, 5, "samples/ml5-classifier", ml5.load(CLASSIFIER)):
+        with pytest.raises(MismatchError, match="a list of models"):
+            ml5.average(wrong)  # type: ignore[arg-type]
     with pytest.raises(MismatchError, match="trained neuralNetwork"):
         ml5.average([ml5.new("regression", inputs=1, outputs=1)])

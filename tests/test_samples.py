@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -12,9 +13,9 @@ import pytest
 import torch
 from ml5_browser import ML5, listen, open_chromium
 from serving import Server, get, sample, serving
-from sketches import sketch
+from sketches import open_finetuning, sketch
 
-from tfjs_torch import UnsupportedError, load_file, load_model, read_artifacts
+from tfjs_torch import UnsupportedError, load_file, load_model, ml5, read_artifacts
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 MODELS = ["ml5-classifier", "ml5-regression"]
@@ -81,6 +82,27 @@ def test_a_net_trained_in_torch_answers_the_same_in_tfjs(tmp_path: Path) -> None
     said = run("train_in_torch.py", tmp_path / "net", "--steps", 20)
     assert "layers within 1e-05 of tf.js" in said
     assert (tmp_path / "net/model.json").is_file()
+
+
+def test_the_average_of_a_class_is_better_than_its_teacher_and_its_students(tmp_path: Path) -> None:
+    said = run("class_average.py", tmp_path / "class", "--students", 8)
+    teacher, students, worst, average = (float(share) for share in re.findall(r"([\d.]+)%", said))
+    assert worst <= students < average
+    assert teacher < average
+    assert ml5.load(tmp_path / "class-average").labels == ["red", "yellow", "green", "blue"]
+
+
+def test_the_saves_of_a_real_class_are_averaged_and_a_stranger_is_named(tmp_path: Path) -> None:
+    for student in ("ada", "bea"):
+        shutil.copytree(SAMPLES / "ml5-classifier", tmp_path / "class" / student)
+    said = run("class_average.py", tmp_path / "class", tmp_path / "class/all")
+    assert said.splitlines()[:2] == ["model 1: ada", "model 2: bea"]
+    assert (tmp_path / "class/all/model.weights.bin").read_bytes() == sample("ml5-classifier")["model.weights.bin"]
+    shutil.copytree(SAMPLES / "ml5-regression", tmp_path / "class/eve")
+    command = [sys.executable, str(SAMPLES / "class_average.py"), str(tmp_path / "class"), str(tmp_path / "class/all")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "model 3: eve" in done.stdout
+    assert "class/eve): model_meta.json: the same as in model 1 expected" in done.stderr
 
 
 # Samples that talk to the server -----------------------------------------------------------------------------------
@@ -154,6 +176,30 @@ def test_a_sketch_sends_its_network_to_the_server_and_loads_what_comes_back(serv
         send.click()
         page.get_by_text("No server answers at http://127.0.0.1:1").wait_for()
         assert [text for text in complaints if "ERR_" not in text] == []
+
+
+def test_a_sketch_has_its_network_finetuned_and_loads_what_comes_back(server: Server) -> None:
+    with open_chromium() as browser, open_finetuning(browser, server.url) as page:
+        page.get_by_role("button", name="Finetune").click()
+        told = page.get_by_text("and PyTorch").inner_text()
+        before, after = map(int, re.findall(r"(?:ml5 got|PyTorch) (\d+)", told))
+        assert after >= before
+        assert page.get_by_role("progressbar").evaluate("bar => bar.value") == 1
+        page.get_by_label("Epochs").fill("100000")
+        page.get_by_role("button", name="Finetune").click()
+        page.get_by_text("at most 1000 epochs expected").wait_for()
+        page.get_by_label("Server").fill("http://127.0.0.1:1")
+        page.get_by_role("button", name="Finetune").click()
+        page.get_by_text("No server answers at http://127.0.0.1:1").wait_for()
+
+
+def test_a_sketch_can_stop_the_training(server: Server) -> None:
+    with open_chromium() as browser, open_finetuning(browser, server.url) as page:
+        page.get_by_label("Epochs").fill("1000")
+        page.get_by_role("button", name="Finetune").click()
+        page.get_by_text("PyTorch trains").wait_for()
+        page.get_by_role("button", name="Stop").click()
+        page.get_by_text("Stopped.").wait_for()
 
 
 @pytest.mark.parametrize("version", ["1.4.0", "0.12.2"])

@@ -13,9 +13,9 @@ import pytest
 from ml5_browser import REPOSITORY, open_chromium, require_ml5, serve
 from PIL import Image
 
+from tfjs_torch.teachable.analyser import normalized, spectrogram
 from tfjs_torch.teachable.canvas import cropped
 from tfjs_torch.teachable.pictures import prepared
-from tfjs_torch.teachable.spectrogram import normalized, spectrogram
 
 SECOND = 44_100
 TIMES = np.arange(SECOND) / SECOND

@@ -7,10 +7,11 @@ drawn at random (tf.js takes the last rows, which are of one class in data that 
 from __future__ import annotations
 
 import math
+import numbers
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -151,6 +152,9 @@ def fit(
         True
     """
     _check(len(inputs), epochs, batch_size, learning_rate, validation_split)
+    epochs, batch_size, learning_rate = int(epochs), int(batch_size), float(learning_rate)
+    _one_of("loss", loss, _LOSSES)
+    _one_of("optimizer", optimizer, ("adam", "sgd", "rmsprop"))
     place = _device(device)
     home = next((parameter.device for parameter in module.parameters()), torch.device("cpu"))
     kept = {key: value.detach().clone() for key, value in module.state_dict().items()}
@@ -205,6 +209,7 @@ def measured(
         {'loss': 1.0}
     """
     _check(len(inputs), 1, batch_size, 1, 0)
+    _one_of("loss", loss, _LOSSES)
     home = next((parameter.device for parameter in module.parameters()), inputs.device)
     run = _Run(module, _LOSSES[loss], loss == "categoricalCrossentropy", None)
     return run.measure((inputs.to(home), targets.to(home)), batch_size)
@@ -263,7 +268,7 @@ def _check(rows: int, epochs: int, batch_size: int, learning_rate: float, valida
     if rows < 1:
         refuse("data", "at least one row", rows)
     for name, count in (("epochs", epochs), ("batch_size", batch_size)):
-        if type(count) is not int or count < 1:
+        if not isinstance(count, numbers.Integral) or isinstance(count, bool) or count < 1:
             refuse(name, "a whole number above 0", count)
     if not _is_number(learning_rate) or not 0 < learning_rate < math.inf:
         refuse("learning_rate", "a number above 0", learning_rate)
@@ -271,28 +276,35 @@ def _check(rows: int, epochs: int, batch_size: int, learning_rate: float, valida
         refuse("validation_split", "a share from 0 to below 1", validation_split)
 
 
+def _one_of(name: str, value: Any, known: Iterable[str]) -> None:
+    if value not in list(known):
+        raise MismatchError(name, f"one of {', '.join(known)} expected, found {value!r:.60}")
+
+
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
 def _seed(seed: int | None) -> int:
     if seed is None:
         return int(torch.randint(2**31, ()).item())
-    if type(seed) is not int or not 0 <= seed < 2**63:
+    if not isinstance(seed, numbers.Integral) or isinstance(seed, bool) or not 0 <= seed < 2**63:
         raise MismatchError("seed", f"a whole number from 0 expected, found {seed!r:.40}")
-    return seed
+    return int(seed)
 
 
 def _device(device: torch.device | str) -> torch.device:
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        return torch.empty(0, device=device).device
-    except (RuntimeError, AssertionError, TypeError) as error:
+        found = torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError, TypeError, NotImplementedError) as error:
         reason = str(error).partition("\n")[0]
-        raise MismatchError(
-            "device", f'"auto" or a device of this machine expected, found {device!r}: {reason}'
-        ) from None
+        wanted = '"auto" or a device of this machine expected'
+        raise MismatchError("device", f"{wanted}, found {device!r}: {reason}") from None
+    if found.type == "meta":
+        raise MismatchError("device", 'a device that computes expected, found "meta"')
+    return found
 
 
 def _optimizer(name: str, parameters: list[nn.Parameter], learning_rate: float) -> torch.optim.Optimizer:
@@ -300,6 +312,8 @@ def _optimizer(name: str, parameters: list[nn.Parameter], learning_rate: float) 
         raise MismatchError("model", "weights that may change expected, found all of them frozen (trainable: false)")
     if name == "sgd":
         return torch.optim.SGD(parameters, lr=learning_rate)
+    if name == "rmsprop":
+        return torch.optim.RMSprop(parameters, lr=learning_rate, alpha=0.9, eps=_EPSILON)
     try:
         return torch.optim.Adam(parameters, lr=learning_rate, eps=_EPSILON, fused=True)  # some three times as fast
     except RuntimeError:  # not on this device, or in this torch

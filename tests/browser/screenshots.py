@@ -3,7 +3,7 @@
     scripts/screenshots [FOLDER]
 
 Each shows the example model after a step, from top to bottom; those without a width show the first screen (page),
-and two parts of it (changed, try).
+and parts of it (changed, try, and of other models: check, finetuned).
 They are the same in every run on the same machine, as long as the page, its fonts and the browser stay the same.
 """
 
@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ml5_browser import REPOSITORY, open_chromium
 from page import Workbench, open_page
-from serving import serving
+from serving import CLASSIFIER, GESTURE, colours, saved_data, serving
+from sketches import open_finetuning
 from small_png import small_png
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def main() -> None:
     folder = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
     with serving() as server, open_chromium() as browser:
-        for path in take_all(browser, server.url, folder):
+        for path in (*take_all(browser, server.url, folder), take_sketch(browser, server.url, folder)):
             print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
 
 
@@ -59,6 +60,23 @@ def take_all(browser: Browser, url: str, folder: Path) -> Iterator[Path]:
                     yield keep(page, page.page.screenshot(**CALM), folder / f"page-{scheme}.png")
                     for name, heading in PARTS.items():
                         yield keep(page, page.part(heading).screenshot(**CALM), folder / f"{name}-{scheme}.png")
+                    check(page)
+                    yield keep(page, page.part("Check").screenshot(**CALM), folder / f"check-{scheme}.png")
+                    finetune(page)
+                    yield keep(page, page.page.screenshot(**CALM), folder / f"finetuned-{scheme}.png")
+                    yield keep(page, page.part("Change it").screenshot(**CALM), folder / f"finetune-{scheme}.png")
+
+
+def take_sketch(browser: Browser, url: str, folder: Path) -> Path:
+    """samples/ml5-finetune when PyTorch has trained its network; ml5's weights differ from run to run."""
+    with open_finetuning(browser, url) as page:
+        page.get_by_role("button", name="Finetune").click()
+        page.get_by_text("and PyTorch").wait_for()
+        page.get_by_label("Server").fill("http://localhost:8000")
+        page.evaluate("() => document.activeElement.blur()")
+        path = folder / "sketch-finetuned.png"
+        path.write_bytes(small_png(page, page.locator("body").screenshot(**CALM)))
+    return path
 
 
 def prepare(page: Workbench) -> None:
@@ -74,6 +92,25 @@ def prepare(page: Workbench) -> None:
     page.page.wait_for_timeout(600)  # what is said aloud comes when nothing has moved for a while
     page.page.evaluate(SAME_TIME)
     page.page.evaluate("() => { document.activeElement.blur(); scrollTo(0, 0); }")
+
+
+def check(page: Workbench) -> None:
+    """A model under a name of its own."""
+    page.page.get_by_role("button", name="Open another model").click()
+    page.choose(GESTURE)
+    page.wait_for_model()
+    page.part("Check").get_by_role("button", name="Repair").wait_for()
+
+
+def finetune(page: Workbench) -> None:
+    """The example after more training."""
+    page.page.get_by_role("button", name="Open another model").click()
+    page.choose({**CLASSIFIER, "data.json": saved_data(colours(90, ["red", "blue", "purple"]))})
+    page.wait_for_model()
+    page.add_step("Finetune", {"Epochs": "100"})
+    page.run()
+    page.page.evaluate(SAME_TIME)
+    page.page.evaluate("() => document.activeElement.blur()")
 
 
 def keep(page: Workbench, picture: bytes, path: Path) -> Path:

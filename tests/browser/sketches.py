@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Download, Page
 
 MODULES = REPOSITORY / "tests/js/node_modules"
+P5 = ML5.parents[2] / "p5/lib/p5.min.js"
 LIBRARIES = {
     "1.4.0": ML5,
     "0.12.2": MODULES / "ml5-0.12/dist/ml5.min.js",
@@ -86,3 +87,20 @@ def sketch(browser: Browser | BrowserContext, library: str) -> Iterator[Sketch]:
             yield made
         finally:
             page.close()
+
+
+@contextmanager
+def open_finetuning(browser: Browser | BrowserContext, server: str) -> Iterator[Page]:
+    """samples/ml5-finetune, trained roughly by ml5; at the end nothing has failed but what could not be reached."""
+    page = browser.new_page()
+    page.set_viewport_size({"width": 700, "height": 600})
+    complaints = listen(page)
+    # The very files that the CDN has, from npm.
+    page.route("https://cdn.jsdelivr.net/npm/ml5@1.4.0/dist/ml5.min.js", lambda route: route.fulfill(path=ML5))
+    page.route("https://cdn.jsdelivr.net/npm/p5@1.11.10/lib/p5.min.js", lambda route: route.fulfill(path=P5))
+    page.goto((REPOSITORY / "samples/ml5-finetune/index.html").as_uri())
+    page.get_by_label("Server").fill(server)
+    page.get_by_text("PyTorch can go on from here").wait_for()
+    yield page
+    assert [text for text in complaints if "Failed to load resource" not in text] == []
+    page.close()

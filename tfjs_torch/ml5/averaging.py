@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Mapping
 from itertools import zip_longest
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 
 from ..building import rebuilt, tensors_of
 from ..errors import MismatchError
+from ..layers.network import LayersModel
 from .network import NeuralNetwork
 from .opening import load
 
@@ -36,7 +38,10 @@ def average(models: Iterable[Any]) -> NeuralNetwork:
         >>> nn.labels
         ['red', 'yellow', 'green', 'blue']
     """
-    networks = [model if isinstance(model, NeuralNetwork) else load(model) for model in models]
+    if isinstance(models, (str, bytes, Mapping)) or not isinstance(models, Iterable):
+        raise MismatchError("models", f"a list of models expected, found {type(models).__name__}")
+    given = list(models)
+    networks = [model if isinstance(model, NeuralNetwork) else load(model) for model in given]
     if not networks:
         raise MismatchError("models", "one network or more expected, found none")
     for at, network in enumerate(networks):
@@ -44,17 +49,25 @@ def average(models: Iterable[Any]) -> NeuralNetwork:
             raise MismatchError(f"model {at + 1}", "a trained neuralNetwork expected, found something else")
     first = networks[0]
     topology = first.module.artifacts.model_json["modelTopology"]
-    tensors = [tensors_of(network.module) for network in networks]
+    tensors = [_by_layer(network.module) for network in networks]
     for at, network in enumerate(networks[1:], 2):
-        _refuse(f"model {at}: model_meta.json", _difference(first.meta, network.meta))
+        where = f"model {at} ({given[at - 1]})" if isinstance(given[at - 1], (str, os.PathLike)) else f"model {at}"
+        _refuse(f"{where}: model_meta.json", _difference(first.meta, network.meta))
         layers = network.module.artifacts.model_json["modelTopology"]
-        _refuse(f"model {at}: modelTopology", _difference(_nameless(topology), _nameless(layers)))
+        _refuse(f"{where}: modelTopology", _difference(_nameless(topology), _nameless(layers)))
         shapes = [[list(tensor.shape) for tensor in one.values()] for one in (tensors[0], tensors[at - 1])]
-        _refuse(f"model {at}: weights", _difference(shapes[0], shapes[1]))
+        _refuse(f"{where}: weights", _difference(shapes[0], shapes[1]))
     columns = [list(one.values()) for one in tensors]
     means = [torch.stack([t.double() for t in same]).mean(0).float() for same in zip(*columns, strict=True)]
-    module = rebuilt(copy.deepcopy(topology), dict(zip(tensors[0], means, strict=True)))
+    mean = dict(zip(tensors[0], means, strict=True))
+    module = rebuilt(copy.deepcopy(topology), {name: mean[name] for name in tensors_of(first.module)})
     return NeuralNetwork(module, first._meta, first._meta_text, task=first.task)
+
+
+def _by_layer(module: LayersModel) -> dict[str, torch.Tensor]:
+    """Tensors in the order of the layers: that of the file says nothing."""
+    tensors = tensors_of(module)
+    return {name: tensors[name] for weight in module.layer_weights for name in weight.names}
 
 
 def _refuse(where: str, difference: str) -> None:

@@ -18,7 +18,7 @@ from ..errors import MismatchError, UnsupportedError
 from ..layers import supported_layers
 from ..layers.network import LayersModel
 from .data import Cell, Row, is_number, numbers_of
-from .encoding import js_text
+from .encoding import label_of
 from .meta import Column, Meta, document_of, js_keys, one_hot, parse_meta
 from .pictures import is_picture, pixels_of
 from .vocabulary import LAYERS
@@ -60,8 +60,13 @@ def plan_of(
         shape, inputs = tuple(inputs), ["image"]
     elif task == "imageClassification":
         raise MismatchError("inputs", f"[width, height, channels] expected, found {inputs!r:.60}")
-    if layers is not None and len(layers) < 2:
-        raise MismatchError("layers", f"two layers or more expected, found {len(layers)}; ml5 ignores fewer")
+    if layers is not None:
+        if not isinstance(layers, (list, tuple)) or not all(isinstance(layer, Mapping) for layer in layers):
+            raise MismatchError("layers", f'a list of {{"type": ...}} expected, found {layers!r:.60}')
+        if len(layers) < 2:
+            raise MismatchError("layers", f"two layers or more expected, found {len(layers)}; ml5 ignores fewer")
+    if rate is not None and (not isinstance(rate, numbers.Real) or isinstance(rate, bool) or not 0 < rate < math.inf):
+        raise MismatchError("learning_rate", f"a number above 0 expected, found {rate!r:.40}")
     return Plan(
         task, _names("inputs", inputs), _names("outputs", outputs), shape, hidden_units, layers, rate, bool(normalize)
     )
@@ -118,6 +123,11 @@ def created(plan: Plan, meta: Meta, seed: int | None) -> LayersModel:
         UnsupportedError, TopologyError, MismatchError: layers that do not exist or do not fit.
     """
     layers = [dict(layer) for layer in (plan.layers or default_layers(plan.task, plan.hidden_units))]
+    given = layers[0].get("inputShape")
+    if given is not None and list(given) != list(meta.input_units):
+        raise MismatchError(
+            "layer 1: inputShape", f"{list(meta.input_units)} expected of these data, found {given!r:.60}"
+        )
     if meta.output_units and not layers[-1].get("units"):
         layers[-1]["units"] = meta.output_units
     return sequential([_as_saved(layer, at) for at, layer in enumerate(layers)], meta.input_units, seed=seed)
@@ -220,9 +230,7 @@ def _column(name: str, values: Sequence[Any], plan: Plan, side: str) -> Column:
 def _labelled(name: str, values: Iterable[Any], where: str) -> Column:
     """Labels in the order in which they are first seen; numbers among them in JavaScript's, which ml5 0.x wants."""
     found = list(values)
-    if any(value is None or not isinstance(value, (str, numbers.Number)) for value in found):
-        raise MismatchError(where, "a label in each row expected, found a row without one")
-    labels = js_keys(dict.fromkeys(js_text(value) for value in found))
+    labels = js_keys(dict.fromkeys(label_of(value, f"row {at}: {name}") for at, value in enumerate(found, 1)))
     if len(labels) < 2:
         raise MismatchError(where, f"two different values or more expected, found only {labels[0]!r:.60}")
     return Column(name, "string", 0, 1, one_hot(labels))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +16,7 @@ from ..errors import FilesError, FormatError, MismatchError
 Row = tuple[Any, Any]
 
 _NAMES: Final = ("data", "entries")  # ml5's findEntries takes either
+_DECIMAL: Final = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _LIMIT: Final = 1 << 30  # bytes of a file
 
 
@@ -94,10 +96,7 @@ def is_number(value: Any) -> bool:
 def _number(value: Any) -> Any:
     if not isinstance(value, Cell):
         return value
-    try:
-        return float(value)
-    except ValueError:
-        return value
+    return float(value) if _DECIMAL.fullmatch(value) else value
 
 
 def _parsed(data: Any) -> Any:
@@ -130,15 +129,19 @@ def _parsed_text(text: bytes, where: str) -> Any:
         raise FormatError(where, "JSON as saveData() writes it, or CSV with a line of names, expected, found neither")
     mark = max(",;\t", key=head.count)
     try:
-        return [_cells(row, where) for row in csv.DictReader(io.StringIO(lines), delimiter=mark, strict=True)]
+        table = csv.DictReader(io.StringIO(lines), delimiter=mark, strict=True)
+        names = [name.strip() for name in table.fieldnames or ()]
+        if len(set(names)) < len(names):
+            raise FormatError(where, f"each name of a column once expected, found {', '.join(names)[:200]}")
+        return [_cells(row, where) for row in table]
     except csv.Error as error:
         raise FormatError(where, f"CSV expected, found: {error}") from None
 
 
-def _cells(row: Mapping[Any, Any], where: str) -> dict[str, Cell]:
+def _cells(row: Mapping[Any, Any], where: str) -> dict[str, Cell | None]:
     if None in row or None in row.values():
         raise FormatError(where, "as many cells in each line as names in the first expected, found another number")
-    return {name.strip(): Cell(value.strip()) for name, value in row.items()}
+    return {name.strip(): Cell(value.strip()) if value.strip() else None for name, value in row.items()}
 
 
 def _row(row: Any, where: str, inputs: Sequence[str], outputs: Sequence[str]) -> Row:

@@ -7,6 +7,7 @@ the two differ (min === max, the order of labels), it is done as in 1.x.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import numbers
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,7 +32,7 @@ def samples_of(meta: Meta, given: Any) -> tuple[list[Any], bool]:
     if isinstance(given, Mapping) or is_picture(given):
         return [given], True
     if isinstance(given, np.ndarray) or hasattr(given, "detach"):
-        given = _array(given)
+        given = array_of(given)
         if not _takes_array(meta):
             single = given.ndim == (2 if meta.series_shape else 1)
             return ([given.tolist()], True) if single else (list(given.tolist()), False)
@@ -50,9 +51,10 @@ def _arrays_of(meta: Meta, given: Any) -> tuple[list[Any], bool]:
     """As many numbers as the network takes are one sample, however they are nested; [[...]] is a batch of one."""
     if any(isinstance(value, Mapping) or is_picture(value) for value in given):
         return list(given), False
-    if isinstance(given, (list, tuple)) and len({np.shape(value) for value in given}) > 1:
+    try:
+        array = array_of(given)
+    except MismatchError:
         return list(given), False  # the odd one is named later
-    array = _array(given)
     single = array.size == math.prod(meta.input_units) and (array.shape == meta.input_units or len(array) != 1)
     return ([array], True) if single or array.ndim < 2 else (list(array), False)
 
@@ -98,7 +100,8 @@ def encode_targets(meta: Meta, samples: Sequence[Any]) -> Array:
         MismatchError: as encode.
     """
     rows = [_units(meta.outputs, meta.normalized, ys, f"row {at + 1}: ys") for at, ys in enumerate(samples)]
-    return np.array(rows, np.float64).reshape(len(rows), -1).astype(np.float32)
+    with np.errstate(over="ignore"):
+        return np.array(rows, np.float64).reshape(len(rows), -1).astype(np.float32)
 
 
 def classified(labels: Sequence[str], numbers_: Sequence[float]) -> list[Result]:
@@ -161,7 +164,7 @@ def _by_column(columns: Sequence[Column], sample: Any, where: str) -> list[Any]:
             raise MismatchError(where, f"{listed(names)} expected, found {listed(sample)}; add {listed(missing)}")
         return [sample[name] for name in names]
     if isinstance(sample, np.ndarray) or hasattr(sample, "detach"):
-        sample = _array(sample).tolist()
+        sample = array_of(sample).tolist()
     if not isinstance(sample, (list, tuple)):
         if len(names) == 1 and isinstance(sample, (str, numbers.Number)):
             return [sample]
@@ -173,12 +176,12 @@ def _by_column(columns: Sequence[Column], sample: Any, where: str) -> list[Any]:
 
 def _column_units(column: Column, value: Any, normalized: bool, where: str) -> list[float]:
     if column.dtype == "string":
-        label = value if isinstance(value, str) else js_text(value)
+        label = label_of(value, where)
         if label not in column.codes:
             raise MismatchError(where, f"one of {listed(column.codes)} expected, found {_said(value)}")
         return list(column.codes[label])
     if column.dtype == "array":
-        values = _array(value).ravel().tolist() if not isinstance(value, str) else []
+        values = array_of(value).ravel().tolist() if not isinstance(value, str) else []
         return _scaled_all(column, values, normalized, where)
     if column.dtype != "number":
         return []  # ml5 gives a boolean column no unit
@@ -191,7 +194,7 @@ def _array_units(meta: Meta, sample: Any, where: str) -> Any:
         if column.name not in sample:
             raise MismatchError(where, f"{column.name} expected, found {listed(sample)}")
         sample = sample[column.name]
-    values = pixels_of(sample, meta.input_units, where) if is_picture(sample) else _array(sample, where).ravel()
+    values = pixels_of(sample, meta.input_units, where) if is_picture(sample) else array_of(sample, where).ravel()
     return _scaled_all(column, values, meta.normalized, where)
 
 
@@ -229,6 +232,18 @@ def _range(column: Column, where: str) -> tuple[float, float]:
     return column.min, column.max
 
 
+def label_of(value: Any, where: str) -> str:
+    """The text of a label.
+
+    Raises:
+        MismatchError: something that is none: a list, None, NaN (which pandas makes of an empty cell).
+    """
+    plain = isinstance(value, (str, bool, np.bool_)) or (isinstance(value, numbers.Real) and value == value)
+    if not plain:
+        raise MismatchError(where, f"a label (text, or a number) expected, found {_said(value)}")
+    return js_text(value)
+
+
 def js_text(value: Any) -> str:
     """A value as JavaScript makes a key of it: 1.0 is "1", True is "true"."""
     if isinstance(value, (bool, np.bool_)):
@@ -239,25 +254,34 @@ def js_text(value: Any) -> str:
 
 
 def _finite(value: Any, where: str) -> float:
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real) or not math.isfinite(value):
-        raise MismatchError(where, f"a finite number expected, found {_said(value)}")
-    return float(value)
+    if isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_)):
+        with contextlib.suppress(OverflowError):  # an integer beyond what a double holds
+            if math.isfinite(number := float(value)):
+                return number
+    hint = "; write decimals with a point" if isinstance(value, str) and "," in value else ""
+    raise MismatchError(where, f"a finite number expected, found {_said(value)}{hint}")
 
 
-def _array(value: Any, where: str = "input") -> npt.NDArray[Any]:
-    if hasattr(value, "detach"):
-        value = value.detach().cpu().numpy()
+def array_of(value: Any, where: str = "input") -> npt.NDArray[Any]:
+    """Numbers of a list, an array or a tensor.
+
+    Raises:
+        MismatchError: no numbers, or lists of unequal lengths.
+    """
     try:
+        if hasattr(value, "detach"):
+            value = value.detach().cpu()
+            value = (value.float() if value.is_floating_point() else value).numpy()
         array = np.asarray(value)
-    except ValueError:
-        raise MismatchError(where, "lists of equal lengths expected, found others") from None
+    except (ValueError, TypeError, RuntimeError, OverflowError):
+        raise MismatchError(where, "numbers in lists of equal lengths expected, found others") from None
     if array.dtype.kind not in "buif":
         raise MismatchError(where, f"numbers expected, found {_said(value)}")
     return array
 
 
 def _where(samples: Sequence[Any], at: int, what: str) -> str:
-    return f"{what} {at + 1}" if len(samples) > 1 else what
+    return f"{what} {at + 1}" if len(samples) > 1 or what == "row" else what
 
 
 def _said(value: Any) -> str:

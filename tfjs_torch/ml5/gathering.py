@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from .. import strict_json
-from ..errors import FilesError, ManifestError, TfjsTorchError
+from ..errors import FilesError, ManifestError, MismatchError, TfjsTorchError
 from ..manifest import Manifest, parse_manifest
 from ..saving import inside
 from ..shards import Shard
@@ -23,6 +23,7 @@ from ..sources import FolderFiles, MemoryFiles, SourceFiles, ZipFiles, is_dir, i
 
 NUMBER: Final = re.compile(r" ?\(\d+\)(?=\.)")  # what a browser adds to the name of a second download
 _MOST_PARSED: Final = 64  # JSON files of a folder that are looked into
+_NAME: Final = re.compile(r"[^/\\:*?\"<>|.\x00-\x1f\x7f\ud800-\udfff][^/\\:*?\"<>|\x00-\x1f\x7f\ud800-\udfff]*")
 
 
 @dataclass
@@ -62,6 +63,21 @@ class Saved:
         """A file's bytes."""
         assert self.files is not None
         return self.files.text(name)
+
+
+def check_name(name: Any) -> None:
+    """A name for the three files.
+
+    Raises:
+        MismatchError: no file name, or one that ml5 would take for another of the three.
+    """
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise MismatchError("name", f"a file name such as model expected, found {name!r:.60}")
+    if "_meta" in name or ".json" in name or ".bin" in name:
+        raise MismatchError(
+            "name",
+            f"a name without _meta, .json and .bin, by which ml5 tells files apart, expected, found {name!r:.60}",
+        )
 
 
 def kind_of(document: Any) -> str:
@@ -201,7 +217,7 @@ def _parsed(files: SourceFiles, name: str) -> Any:
 
 def _network(saved: Saved, given: str | None) -> str | None:
     if given is not None:
-        return given
+        return given if kind_of(saved.parsed.get(given)) in ("network", "other") else None
     if "model.json" in saved.parsed and kind_of(saved.parsed["model.json"]) in ("network", "other"):
         return "model.json"
     found = [name for name, document in saved.parsed.items() if kind_of(document) == "network"]

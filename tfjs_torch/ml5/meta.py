@@ -190,7 +190,7 @@ def parse_meta(document: Any, where: str = "model_meta.json") -> Meta:
         outputs=_columns(found["outputs"], f"{where}: outputs", ranges.get("outputMin"), ranges.get("outputMax")),
         input_units=_sizes(units, f"{where}: inputUnits"),
         output_units=next(iter(_sizes(found.get("outputUnits"), f"{where}: outputUnits")), None),
-        normalized=found.get("isNormalized") is True,
+        normalized=_is_true(found.get("isNormalized")),
         series_shape=_series(found.get("seriesShape"), f"{where}: seriesShape"),
         generation="0.4" if old else "current" if isinstance(units, list) else "0.5",
         document=document,
@@ -234,6 +234,11 @@ def _codes(entry: Mapping[str, Any], where: str) -> dict[str, tuple[float, ...]]
     if not codes or len({len(code) for code in codes.values()}) > 1:
         raise ManifestError(f"{where}: legend", "codes of one length expected, found others, or none")
     return dict(sorted(codes.items(), key=lambda item: item[1], reverse=True))
+
+
+def _is_true(value: Any) -> bool:
+    """As JavaScript's `if` has it: empty lists and objects are true."""
+    return isinstance(value, (list, dict)) or bool(value)
 
 
 def _text(value: Any) -> str:

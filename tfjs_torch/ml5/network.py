@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -16,30 +16,14 @@ from ..fitting import History, OnEpoch, fit, measured
 from ..layers.network import LayersModel
 from .creating import Plan, created, meta_of
 from .data import Row, numbers_of, rows_of
-from .encoding import classified, encode, encode_targets, js_text, listed, predicted, samples_of
+from .encoding import array_of, classified, encode, encode_targets, listed, predicted, samples_of
+from .learning import LEARNING, Learning, new_labels, tell_of_growth
 from .meta import Meta, js_keys
 from .writing import dumped, saved_files, write
 
 TASKS: Final = (
     "classification", "regression", "imageClassification", "sequenceClassification", "sequenceRegression",
 )  # fmt: skip
-
-
-class _Learning(NamedTuple):
-    """How ml5 compiles a task (src/NeuralNetwork/index.js, compile and DEFAULTS)."""
-
-    loss: str
-    optimizer: str
-    rate: float
-
-
-_LEARNING: Final = {
-    "classification": _Learning("categoricalCrossentropy", "sgd", 0.2),
-    "regression": _Learning("meanSquaredError", "adam", 0.2),
-    "imageClassification": _Learning("categoricalCrossentropy", "sgd", 0.02),
-    "sequenceClassification": _Learning("categoricalCrossentropy", "sgd", 0.2),
-    "sequenceRegression": _Learning("meanSquaredError", "adam", 0.2),
-}
 
 
 class NeuralNetwork:
@@ -156,7 +140,7 @@ class NeuralNetwork:
             ['east', 'south']
         """
         outputs, single = self._run(x)
-        if self.labels:
+        if self._meta and all(column.dtype == "string" for column in self._meta.outputs):
             raise MismatchError("predict", f"a network that gives numbers expected, found {self.task}; use classify")
         if self._meta:
             results = [predicted(self._meta, row) for row in outputs.tolist()]
@@ -205,8 +189,9 @@ class NeuralNetwork:
         Example:
             >>> from tfjs_torch import ml5
             >>> nn = ml5.load("samples/ml5-classifier")
-            >>> rows = [{"r": 250, "g": 10, "b": 10, "colour": "red"}, {"r": 0, "g": 9, "b": 240, "colour": "blue"}]
-            >>> len(nn.train(rows, epochs=3, validation_split=0, seed=1).loss)
+            >>> row = {"r": 250, "g": 250, "b": 250, "colour": "white"}
+            >>> others = [{"r": 9, "g": 9, "b": 9, "colour": colour} for colour in nn.labels]
+            >>> len(nn.train([row, *others], epochs=3, validation_split=0, seed=1).loss)
             3
         """
         rows = self._rows(data)
@@ -215,7 +200,8 @@ class NeuralNetwork:
             self._prepare(rows, seed)
             assert self._meta is not None
             inputs, targets = self._tensors(rows)
-            learning = _LEARNING[self.task or ""]
+            _refuse_width(self.module, inputs, targets)
+            learning = LEARNING[self.task or ""]
             rate = learning_rate if learning_rate is not None else self._rate(learning)
             known = self.module is before[0]
             at_first = measured(self.module, inputs, targets, loss=learning.loss)["loss"] if known else math.inf
@@ -224,7 +210,7 @@ class NeuralNetwork:
                 epochs=epochs, batch_size=batch_size, validation_split=validation_split, seed=seed, device=device,
                 on_epoch=on_epoch, on_batch=on_batch, progress=progress,
             )  # fmt: skip
-            _tell_of_growth(at_first, measured(self.module, inputs, targets, loss=learning.loss)["loss"], rate)
+            tell_of_growth(at_first, measured(self.module, inputs, targets, loss=learning.loss)["loss"], rate)
             return history
         except BaseException:
             self.module, self._meta, self._meta_text, self.task = before
@@ -242,7 +228,7 @@ class NeuralNetwork:
             1.0
         """
         inputs, targets = self._tensors(self._rows(data))
-        return measured(self._ready(), inputs, targets, loss=_LEARNING[self.task or ""].loss)
+        return measured(self._ready(), inputs, targets, loss=LEARNING[self.task or ""].loss)
 
     def files(self, name: str = "model") -> Files:
         """{file name: bytes} of NAME.weights.bin, NAME_meta.json and NAME.json.
@@ -300,9 +286,7 @@ class NeuralNetwork:
     def _encoded(self, x: Any) -> tuple[np.ndarray[Any, Any], bool]:
         shape = self._shape()
         if self._meta is None:
-            array = np.asarray(x.detach().cpu() if hasattr(x, "detach") else x)
-            if array.dtype.kind not in "buif":
-                raise MismatchError("input", "numbers as the network takes them expected: there is no model_meta.json")
+            array = array_of(x, "input without model_meta.json")
             single = array.ndim <= len(shape)
             return (array[None] if single else array).astype(np.float32), single
         samples, single = samples_of(self._meta, x)
@@ -311,6 +295,8 @@ class NeuralNetwork:
     def _run(self, x: Any) -> tuple[np.ndarray[Any, Any], bool]:
         module = self._ready()
         inputs, single = self._encoded(x)
+        if not len(inputs):
+            return np.zeros((0, len(self.labels or self.outputs)), np.float32), False
         outputs = module.predict(inputs, batch_size=max(1, len(inputs)) if inputs.size < 1 << 22 else 32)
         if not isinstance(outputs, np.ndarray) or outputs.ndim != 2:
             raise MismatchError("network", "one row of numbers a sample expected, found another shape of outputs")
@@ -347,9 +333,7 @@ class NeuralNetwork:
         assert self._meta is not None
         if not self.labels:
             return
-        name = self.outputs[0]
-        asked = dict.fromkeys(js_text(label) for _, ys in rows if (label := _output(ys, name)) is not None)
-        new = [label for label in asked if label not in self.labels]
+        new = new_labels(rows, self.outputs[0], self.labels)
         if new:
             self._widen(new, seed)
 
@@ -375,22 +359,15 @@ class NeuralNetwork:
             )
         return inputs, targets
 
-    def _rate(self, learning: _Learning) -> float:
+    def _rate(self, learning: Learning) -> float:
         given = self._plan.learning_rate if self._plan else None
         return learning.rate if given is None else given
 
 
-def _tell_of_growth(before: float, after: float, rate: float) -> None:
-    """ml5's rates are made for networks that begin: a step of Adam at 0.2 is far for one that is nearly there."""
-    if after > 1.2 * before:
-        warn(
-            f"training: the loss on these data grew from {before:.4g} to {after:.4g}; "
-            f"a learning_rate below {rate:g}, such as {rate / 10:g}, or more epochs help"
+def _refuse_width(module: LayersModel, inputs: torch.Tensor, targets: torch.Tensor) -> None:
+    found = module.predict(inputs[:1])
+    if not isinstance(found, np.ndarray) or found.shape != (1, targets.shape[1]):
+        shape = list(found.shape[1:]) if isinstance(found, np.ndarray) else "several outputs"
+        raise MismatchError(
+            "layers", f"{targets.shape[1]} outputs at the end, as these data have, expected, found {shape}"
         )
-
-
-def _output(ys: Any, name: str) -> Any:
-    """The label of a row; None where it has none, which encoding tells."""
-    if isinstance(ys, dict):
-        return ys.get(name)
-    return ys[0] if isinstance(ys, (list, tuple)) and ys else ys if isinstance(ys, str) else None

@@ -17,6 +17,7 @@ from ..tensors import encode_all
 from .checking import HOPELESS, Diagnosis, diagnose
 from .claims import label_layers
 from .findings import Finding
+from .gathering import check_name
 from .inspecting import joined, read_tensors, single_group
 from .meta import js_keys
 from .vocabulary import A_NUMBER_A_UNIT, UNITS_LAST
@@ -112,8 +113,7 @@ def repaired_files(source: Any, name: str = "model") -> tuple[dict[str, bytes], 
         >>> list(files), done
         (['model.weights.bin', 'model_meta.json', 'model.json'], ['Other JSON files are left out.'])
     """
-    if not isinstance(name, str) or not name or any(mark in name for mark in '/\\\0:*?"<>|') or name.startswith("."):
-        raise MismatchError("name", f"a file name such as model expected, found {name!r:.60}")
+    check_name(name)
     diagnosis = diagnose(source)
     _refuse(diagnosis)
     repairable = [finding.code for finding in diagnosis.findings if finding.repairable or finding.code == "silu"]

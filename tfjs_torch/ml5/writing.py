@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-from pathlib import Path
 from typing import Any
 
 from .. import strict_json
-from ..artifacts import Artifacts
+from ..artifacts import Artifacts, target_of
 from ..building import Files, bytes_of, document_files, tensors_of
-from ..errors import MismatchError
+from ..errors import FilesError, MismatchError
 from ..layers.network import LayersModel
 from ..saving import write_files
+from .gathering import check_name
 from .repairing import repaired_files
+from .topologies import mended_topology
 
 
 def saved_files(model: LayersModel, meta: bytes, name: str) -> Files:
@@ -25,8 +26,7 @@ def saved_files(model: LayersModel, meta: bytes, name: str) -> Files:
     Raises:
         MismatchError: a name that is no file name.
     """
-    if not isinstance(name, str) or not name or any(mark in name for mark in '/\\\0:*?"<>|') or name.startswith("."):
-        raise MismatchError("name", f"a file name such as model expected, found {name!r:.60}")
+    check_name(name)
     assert model.artifacts is not None
     tensors = tensors_of(model)
     text = _unchanged_text(model.artifacts, name)
@@ -38,7 +38,11 @@ def saved_files(model: LayersModel, meta: bytes, name: str) -> Files:
     files = {weights: made[weights], f"{name}_meta.json": meta, json_name: made[json_name]}
     if text is None:  # layers from elsewhere may be in forms that ml5 does not read
         with contextlib.suppress(MismatchError):  # what cannot be mended is told by check, and harms nobody here
-            return repaired_files(files, name)[0]
+            mended = repaired_files(files, name)[0]
+            if mended[f"{name}_meta.json"] == meta:  # else labels would change places: only repair itself does that
+                return mended
+        topology, _ = mended_topology(model.artifacts.model_json["modelTopology"])
+        files.update(document_files(topology, tensors, name))
     return files
 
 
@@ -48,7 +52,14 @@ def write(files: Files, path: str | os.PathLike[str]) -> None:
     Raises:
         FilesError: the place cannot be written.
     """
-    write_files(Path(path), ((name, [data]) for name, data in files.items()))
+    try:
+        folder, json_name = target_of(path)
+        if json_name is not None:
+            wanted = "a folder or a .zip for the three files expected, found the name of a .json"
+            raise FilesError(str(path), f"{wanted}; name= says what they are called")
+        write_files(folder, ((name, [data]) for name, data in files.items()))
+    except UnicodeError:
+        raise FilesError("path", f"a path that this system can write expected, found {path!r:.60}") from None
 
 
 def dumped(document: Any) -> bytes:

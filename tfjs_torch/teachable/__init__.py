@@ -13,11 +13,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .analyser import spectrogram
     from .model import Teachable
     from .opening import load
-    from .spectrogram import spectrogram
 
-_HOME = {"Teachable": "model", "load": "opening", "spectrogram": "spectrogram"}
+_HOME = {"Teachable": "model", "load": "opening", "spectrogram": "analyser"}
 
 __all__ = ["Teachable", "load", "spectrogram"]
 

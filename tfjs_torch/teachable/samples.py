@@ -11,9 +11,9 @@ import numpy.typing as npt
 import torch
 
 from ..errors import MismatchError
+from .analyser import normalized, spectrogram
 from .metadata import Metadata
 from .pictures import check_convention, prepared
-from .spectrogram import normalized, spectrogram
 
 Floats = npt.NDArray[np.float32]
 Shape = Sequence[int | None]

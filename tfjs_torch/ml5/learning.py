@@ -1,0 +1,57 @@
+"""How ml5 trains its tasks, and what has to be said about data and results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+from ..errors import warn
+from .data import Row
+from .encoding import label_of, listed
+
+
+class Learning(NamedTuple):
+    """How ml5 compiles a task (src/NeuralNetwork/index.js, compile and DEFAULTS)."""
+
+    loss: str
+    optimizer: str
+    rate: float
+
+
+LEARNING: Final = {
+    "classification": Learning("categoricalCrossentropy", "sgd", 0.2),
+    "regression": Learning("meanSquaredError", "adam", 0.2),
+    "imageClassification": Learning("categoricalCrossentropy", "sgd", 0.02),
+    "sequenceClassification": Learning("categoricalCrossentropy", "sgd", 0.2),
+    "sequenceRegression": Learning("meanSquaredError", "adam", 0.2),
+}
+
+
+def new_labels(rows: Sequence[Row], column: str, known: Sequence[str]) -> list[str]:
+    """Labels in the data that the network does not know, as they are first seen; those without rows are warned of.
+
+    Raises:
+        MismatchError: a label that is none.
+    """
+    labels = [(at, _output(ys, column)) for at, (_, ys) in enumerate(rows, 1)]
+    asked = dict.fromkeys(label_of(label, f"row {at}: {column}") for at, label in labels if label is not None)
+    gone = [label for label in known if label not in asked]
+    if gone:
+        warn(f"data: no rows with {listed(gone)}; the network may forget them, so mix some in")
+    return [label for label in asked if label not in known]
+
+
+def tell_of_growth(before: float, after: float, rate: float) -> None:
+    """ml5's rates are made for networks that begin: a step of Adam at 0.2 is far for one that is nearly there."""
+    if after > 1.2 * before:
+        warn(
+            f"training: the loss on these data grew from {before:.4g} to {after:.4g}; "
+            f"a learning_rate below {rate:g}, such as {rate / 10:g}, or more epochs help"
+        )
+
+
+def _output(ys: Any, name: str) -> Any:
+    """The label of a row; None where it has none, which encoding tells."""
+    if isinstance(ys, dict):
+        return ys.get(name)
+    return ys[0] if isinstance(ys, (list, tuple)) and ys else ys if isinstance(ys, str) else None
