@@ -260,7 +260,7 @@ def test_layers_that_do_not_exist_or_do_not_fit_are_refused() -> None:
         train({"type": "magic"}, {"type": "dense"})
     with pytest.raises(TopologyError, match="units"):
         train({"type": "dense"}, {"type": "dense", "activation": "softmax"})
-    with pytest.raises(MismatchError, match="2 outputs .* expected, found"):
+    with pytest.raises(MismatchError, match=r"2 outputs .* expected, found"):
         train({"type": "dense", "units": 3}, {"type": "dense", "units": 7, "activation": "softmax"})
     with pytest.raises(MismatchError, match="inputShape"):
         train({"type": "dense", "units": 3, "inputShape": [9]}, {"type": "dense", "activation": "softmax"})
