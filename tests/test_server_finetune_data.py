@@ -52,6 +52,7 @@ def test_data_that_do_not_fit_are_explained(what: str, server: Server) -> None:
     files = [*CLASSIFIER.items(), ("data.json", HOSTILE[what])]
     problem = problem_of(post(server, "/convert", files, fields={"process": finetune()}), 400, 413, 422)
     assert problem["what_to_do"]
+    assert "data.json" in problem["where"] + problem["detail"]
     named = [*CLASSIFIER.items(), ("data", HOSTILE[what])]
     problem_of(post(server, "/convert", named, fields={"process": finetune()}), 400, 413, 422)
 

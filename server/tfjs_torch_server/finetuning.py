@@ -115,6 +115,9 @@ def data_of(upload: Any, call: processing.Call, settings: Settings) -> tuple[str
     refuse_beyond(call.options, settings)
     if len(upload.data) != 1:
         found = ", ".join(f"{name!r:.60}" for name, _ in upload.data[:8]) or "none"
+        odd = [name for model in upload.models for name in model.files if _looks_like_data(name)]
+        if odd and not upload.data:
+            found = f"{odd[0]!r:.60}, in which there are no rows {{xs, ys}}, or which is no JSON"
         raise Problem(
             422, "data", f"one file with rows to train with expected, found {found}",
             "add what nn.saveData() saved, or a CSV with the columns of model_meta.json, in the field data",
@@ -124,6 +127,10 @@ def data_of(upload: Any, call: processing.Call, settings: Settings) -> tuple[str
     if size > settings.max_json:
         raise Problem(413, name, f"data of at most {settings.max_json} bytes expected, found {size}", "take fewer rows")
     return name, data.read_bytes() if isinstance(data, Path) else data
+
+
+def _looks_like_data(name: str) -> bool:
+    return "data" in name.lower() and name.lower().endswith(".json") and name != "metadata.json"
 
 
 def finetune(

@@ -135,7 +135,9 @@ def is_data(name: str, data: File, settings: Settings, named: bool = False) -> b
     if named or name.lower().endswith(_TABLES):
         return True
     text = json_text(name, data, settings)
-    return text is not None and not _is_model(text) and not _is_meta(text)
+    if text is None:  # broken, perhaps; then that is what should be said of it
+        return name.lower().endswith(".json") and DATA in name.lower()
+    return not _is_model(text) and not _is_meta(text)
 
 
 def refuse_odd(artifacts: Artifacts, settings: Settings) -> None:
