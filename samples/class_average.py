@@ -19,6 +19,7 @@ from tfjs_torch import TfjsTorchError, ml5
 
 TEACHER = Path(__file__).parent / "ml5-classifier"
 HUES = {"red": (345, 372), "yellow": (45, 66), "green": (90, 150), "blue": (200, 255)}  # as in the teacher's sketch
+PLAIN = {"red": (250, 5, 10), "yellow": (250, 230, 10), "green": (20, 160, 60), "blue": (0, 60, 240)}
 LAMP = (1, 0.75, 0.35)  # of the classroom: it gives little blue, which the teacher's network has never seen
 
 Row = dict[str, Any]
@@ -41,11 +42,13 @@ def colours(count: int, camera: list[float], dice: random.Random) -> list[Row]:
 
 
 def make_class(folder: Path, students: int, dice: random.Random) -> list[Path]:
-    """Every student shows twenty colours to a camera, trains the teacher's network further, and hands in a save."""
+    """Every student shows some colours to a camera, trains the teacher's network further, and hands in a save."""
     saves = []
     for number in range(1, students + 1):
         network = ml5.load(TEACHER)
         rows = colours(20, camera(dice), dice)
+        # Of each colour at least one: what nobody shows is forgotten.
+        rows += [{"r": r, "g": g, "b": b, "colour": name} for name, (r, g, b) in PLAIN.items()]
         network.train(rows, epochs=20, validation_split=0, seed=number, progress=False)
         saves.append(folder / f"student-{number:02}")
         network.save(saves[-1])
@@ -61,8 +64,9 @@ def saves_in(folder: Path) -> list[Path]:
 def compare(saves: list[Path], average: ml5.NeuralNetwork, test: Any) -> None:
     """Print who gets how many of the rows right."""
     right = {path.name: ml5.load(path).evaluate(test)["accuracy"] for path in saves}
-    worst = min(right, key=lambda name: right[name])
-    print(f"students  {sum(right.values()) / len(right):.1%} (the mean), {right[worst]:.1%} ({worst}, the worst)")
+    for name, share in sorted(right.items(), key=lambda item: -item[1]):
+        print(f"  {name}  {share:.1%}")
+    print(f"students  {sum(right.values()) / len(right):.1%} (the mean), {min(right.values()):.1%} (the worst)")
     print(f"average   {average.evaluate(test)['accuracy']:.1%}")
 
 

@@ -166,6 +166,23 @@ def test_a_save_with_names_of_its_own_is_repaired(chromium: Browser, own_server:
         assert other.ask(ASKED) == pytest.approx(answers_of(own_server, CLASSIFIER), abs=1e-5)
 
 
+def test_a_drop_beside_the_box_counts_and_data_for_an_open_model_too(page: Workbench, tmp_path: Path) -> None:
+    page.drop(*written(dict(CLASSIFIER), tmp_path), at=(3, 300))
+    page.wait_for_model()
+    assert "to train with" not in page.tab.locator(".opened").inner_text()
+    page.drop(*written({"my-data.json": DATA}, tmp_path), at=(3, 300))
+    page.tab.locator(".opened").get_by_text("my-data.json to train with").wait_for()
+    assert "Data to train with: my-data.json" in page.add_step("Finetune").inner_text()
+
+
+def test_data_stay_when_a_save_is_repaired(page: Workbench) -> None:
+    page.choose({**GESTURE, "my-data.json": DATA})
+    page.wait_for_model()
+    page.part("Check").get_by_role("button", name="Repair").click()
+    page.part("Check").get_by_role("heading", name="Repaired").wait_for()
+    assert "my-data.json to train with" in page.tab.locator(".opened").inner_text()
+
+
 def test_the_browsers_own_numbers_in_names_are_seen(page: Workbench) -> None:
     page.choose({name.replace(".", " (1).", 1): data for name, data in CLASSIFIER.items()})
     page.wait_for_model()

@@ -28,7 +28,7 @@ ORDER = [
     "official", "engines", "given", "compat", "statistics", "oddities", "summary", "comparison", "changes",
     "torch_tensors", "containers", "layout", "layers", "assembly", "weights", "model",
     "exporting", "node", "sample_inputs", "trial", "outlining", "verifying", "conversion", "programs",
-    "processing", "loss_curve", "fitting", "building", "ml5", "teachable", "cli", "__main__", "__init__",
+    "processing", "randomness", "loss_curve", "fitting", "building", "ml5", "teachable", "cli", "__main__", "__init__",
 ]  # fmt: skip
 WITH_TORCH = [
     "torch_tensors",
@@ -44,6 +44,7 @@ WITH_TORCH = [
     "verifying",
     "programs",
     "processing",
+    "randomness",
     "fitting",
     "building",
     "teachable",
@@ -99,7 +100,8 @@ def test_torch_is_not_imported_before_it_is_needed(room: str) -> None:
 SERVER, PAGE = ROOT / "server/tfjs_torch_server", ROOT / "web/tfjs_torch_web"
 # Rooms of the library that the server may enter by themselves; everything else comes through the front door.
 OPEN_TO_THE_SERVER = {
-    "changes", "conversion", "errors", "ml5", "ml5.data", "ml5.encoding", "node", "processing", "programs"
+    "changes", "conversion", "errors", "ml5", "ml5.data", "ml5.encoding", "ml5.pictures", "node", "processing",
+    "programs",
 }  # fmt: skip
 
 

@@ -17,6 +17,8 @@ from test_ml5_golden import answers, saved_files
 
 from tfjs_torch import UnsupportedError, ml5
 
+pytestmark = pytest.mark.filterwarnings("ignore:data. no rows with")  # half of the data are enough here
+
 GOLDEN = CASES / "ml5"
 TRAINED = sorted(path.parent.name for path in GOLDEN.glob("*/data.json"))
 EVERYWHERE = tuple((version, route) for version in VERSIONS for route in ROUTES)

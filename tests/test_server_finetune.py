@@ -70,6 +70,7 @@ def test_the_step_is_offered_with_what_it_takes(server: Server) -> None:
     assert get(server, "/formats").json()["limits"]["train_rows"] == 20_000
 
 
+@pytest.mark.filterwarnings("ignore:data. no rows with")
 def test_it_is_the_training_of_the_library(server: Server) -> None:
     network = ml5.load(CLASSIFIER)
     network.train(ROWS, epochs=3, seed=5)
@@ -234,7 +235,7 @@ def test_a_comment_keeps_a_silent_stream_open(tmp_path: Path, monkeypatch: pytes
 
     stream = events.Events(Work(tmp_path), job, print, None)
     anyio.run(stream, {"type": "http"}, receive, send)
-    assert sent.count(b": still working\n\n") in (2, 3, 4)
+    assert sent.count(b": still working\n\n") >= 2  # how many more depends on how busy the machine is
     assert sent[-1] == b'event: done\ndata: {"id":"x"}\n\n'
 
 

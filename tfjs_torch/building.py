@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import torch
@@ -23,6 +22,7 @@ from .layers.shapes import UNTRAINED, default_initializer, head_of, initializer_
 from .layers.training import initial
 from .model import load_model
 from .outlining import outline
+from .randomness import drawn_with
 
 Files = dict[str, bytes]
 
@@ -87,7 +87,7 @@ def sequential(layers: Sequence[Mapping[str, Any]], shape: Sequence[int], *, see
     weights: dict[str, Tensor] = {}
     untrained: dict[str, Tensor] = {}
     used: dict[str, int] = {}
-    with _drawing(seed):
+    with drawn_with(seed):
         shape = tuple(shape)
         first = {"batch_input_shape": [None, *shape], "dtype": "float32"}
         for at, layer in enumerate(layers):
@@ -128,7 +128,7 @@ def widened(model: LayersModel, order: Sequence[int | None], *, seed: int | None
     units = kernel.shape[1]
     if any(unit is not None and not 0 <= unit < units for unit in order):
         raise MismatchError("order", f"units from 0 to {units - 1} expected, found {list(order)!r:.80}")
-    with _drawing(seed):
+    with drawn_with(seed):
         fresh = initial(head.config.get("kernel_initializer"), head.kernel, (kernel.shape[0], len(order)))
         columns = [fresh[:, at] if unit is None else kernel[:, unit] for at, unit in enumerate(order)]
         tensors[head.kernel] = torch.stack(columns, 1)
@@ -144,17 +144,6 @@ def rebuilt(topology: Any, tensors: Mapping[str, Tensor], sidecars: Mapping[str,
     """The module of a topology and its tensors; what load_model tells of it was told before."""
     with collected_warnings():
         return load_model(read_artifacts({**document_files(topology, tensors), **(sidecars or {})}))
-
-
-@contextmanager
-def _drawing(seed: int | None) -> Iterator[None]:
-    """With a seed: torch's generator seeded, and afterwards as it was. Without: the generator as it is."""
-    if seed is None:
-        yield
-        return
-    with torch.random.fork_rng([]):
-        torch.manual_seed(seed)
-        yield
 
 
 def _with_trainable(model: LayersModel, like: LayersModel) -> LayersModel:

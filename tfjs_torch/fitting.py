@@ -12,7 +12,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -20,8 +20,9 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
-from .errors import MismatchError
+from .errors import FilesError, MismatchError
 from .loss_curve import curve
+from .randomness import Randomness
 from .saving import write_files
 
 OnEpoch = Callable[[dict[str, Any]], Any]
@@ -97,7 +98,12 @@ class History:
         Raises:
             FilesError: the place cannot be written.
         """
-        target = Path(path)
+        try:
+            target = Path(path)
+        except TypeError:
+            raise FilesError("path", f"a path expected, found {path!r:.60}") from None
+        if not target.name:
+            raise FilesError("path", "the path of a file expected, found none")
         write_files(target.parent, [(target.name, [self.to_svg().encode()])])
 
     def _repr_svg_(self) -> str:
@@ -128,7 +134,8 @@ def fit(
         module: takes float32 [batch, ...], gives [batch, units]. It ends in evaluation mode, where it was.
         inputs, targets: float32 [rows, ...] and [rows, units].
         loss: "categoricalCrossentropy" (outputs are probabilities) or "meanSquaredError".
-        optimizer: "adam", "sgd" or "rmsprop", with tf.js' epsilon and decay.
+        optimizer: "adam", "sgd" or "rmsprop": torch's, with tf.js' epsilon and decay (whose RMSprop has the epsilon
+            within the root).
         learning_rate, epochs, batch_size: as everywhere; an epoch sees all rows, shuffled.
         validation_split: share of the rows, drawn at random, that is only measured; 0 for none.
         seed: the same seed, data and machine give the same numbers; None draws other ones each time.
@@ -152,47 +159,56 @@ def fit(
         True
     """
     _check(len(inputs), epochs, batch_size, learning_rate, validation_split)
-    epochs, batch_size, learning_rate = int(epochs), int(batch_size), float(learning_rate)
     _one_of("loss", loss, _LOSSES)
     _one_of("optimizer", optimizer, ("adam", "sgd", "rmsprop"))
-    place = _device(device)
+    place, seed = _device(device), _seed(seed)
     home = next((parameter.device for parameter in module.parameters()), torch.device("cpu"))
     kept = {key: value.detach().clone() for key, value in module.state_dict().items()}
-    drawn = torch.Generator().manual_seed(_seed(seed))
-    order = torch.randperm(len(inputs), generator=drawn)
-    held = min(int(len(inputs) * validation_split), len(inputs) - 1)
-    chosen, measured = order[held:], order[:held]
-    run = _Run(module, _LOSSES[loss], loss == "categoricalCrossentropy", on_batch)
-    rows = inputs[chosen].to(place), targets[chosen].to(place)
-    others = (inputs[measured].to(place), targets[measured].to(place)) if held else None
-    history = History()
+    run = _Run(module, _LOSSES[loss], loss == "categoricalCrossentropy", Randomness(seed, place), on_batch)
+    shuffling = torch.Generator().manual_seed(seed)
     try:
-        module.to(place)
-        trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
-        steps = _optimizer(optimizer, trained, learning_rate)
-        with (
-            _seeded(drawn, place),
-            _one_thread(_is_small(trained, rows[0][:batch_size])),
-            _bar(epochs, progress) as bar,
-        ):
-            for epoch in range(1, epochs + 1):
-                shuffled = torch.randperm(len(chosen), generator=drawn).to(place)
-                found = run.epoch(rows, shuffled.split(batch_size), steps)
-                if others:
-                    found |= {f"val_{name}": value for name, value in run.measure(others, batch_size).items()}
-                history.epochs.append({"epoch": epoch, "epochs": epochs, **found})
-                _refuse_nonsense(history.epochs[-1], learning_rate)
-                if bar is not None:
-                    bar.set_postfix({name: f"{value:.4f}" for name, value in found.items()}, refresh=False)
-                    bar.update()
-                if on_epoch:
-                    on_epoch(dict(history.epochs[-1]))
+        with torch.inference_mode(False), torch.enable_grad(), _bar(epochs, progress) as bar:
+            rows, others = _parted(module.to(place), inputs, targets, float(validation_split), shuffling)
+            trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
+            steps = _optimizer(optimizer, trained, float(learning_rate))
+            history = History()
+            with _one_thread(_is_small(trained, rows[0][: int(batch_size)])):
+                for epoch in range(1, int(epochs) + 1):
+                    order = torch.randperm(len(rows[0]), generator=shuffling).to(place)
+                    found = run.epoch(rows, order.split(int(batch_size)), steps)
+                    if others:
+                        found |= {f"val_{key}": value for key, value in run.measure(others, int(batch_size)).items()}
+                    _refuse_nonsense(found["loss"], epoch, learning_rate)
+                    history.epochs.append({"epoch": epoch, "epochs": int(epochs), **found})
+                    _tell(history.epochs[-1], bar, on_epoch)
     except BaseException:
         module.load_state_dict(kept)
         raise
     finally:
         module.to(home).eval()
     return history
+
+
+def _parted(
+    module: nn.Module, inputs: Tensor, targets: Tensor, share: float, shuffling: torch.Generator
+) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor] | None]:
+    """The rows to learn and those to measure (None for none), where and in what the module computes."""
+    like = next(module.parameters(), inputs)
+    order = torch.randperm(len(inputs), generator=shuffling)
+    held = min(int(len(inputs) * share), len(inputs) - 1)
+
+    def rows(chosen: Tensor) -> tuple[Tensor, Tensor]:
+        return inputs[chosen].to(like.device, like.dtype), targets[chosen].to(like.device, like.dtype)
+
+    return rows(order[held:]), rows(order[:held]) if held else None
+
+
+def _tell(epoch: dict[str, Any], bar: Any, on_epoch: OnEpoch | None) -> None:
+    if bar is not None:
+        bar.set_postfix({key: f"{value:.4f}" for key, value in epoch.items() if "epoch" not in key}, refresh=False)
+        bar.update()
+    if on_epoch:
+        on_epoch(dict(epoch))
 
 
 def measured(
@@ -210,16 +226,18 @@ def measured(
     """
     _check(len(inputs), 1, batch_size, 1, 0)
     _one_of("loss", loss, _LOSSES)
-    home = next((parameter.device for parameter in module.parameters()), inputs.device)
-    run = _Run(module, _LOSSES[loss], loss == "categoricalCrossentropy", None)
-    return run.measure((inputs.to(home), targets.to(home)), batch_size)
+    like = next(module.parameters(), inputs)
+    run = _Run(module, _LOSSES[loss], loss == "categoricalCrossentropy", None, None)
+    return run.measure((inputs.to(like.device, like.dtype), targets.to(like.device, like.dtype)), batch_size)
 
 
 class _Run:
     """Epochs of one module."""
 
-    def __init__(self, module: nn.Module, loss: Loss, sorts: bool, on_batch: Callable[[], Any] | None) -> None:
-        self.module, self.loss, self.sorts, self.on_batch = module, loss, sorts, on_batch
+    def __init__(
+        self, module: nn.Module, loss: Loss, sorts: bool, chance: Randomness | None, on_batch: Callable[[], Any] | None
+    ) -> None:
+        self.module, self.loss, self.sorts, self.chance, self.on_batch = module, loss, sorts, chance, on_batch
         # A LayersModel knows what its file says of penalties and constraints; most files say nothing.
         said = {kind for weight in getattr(module, "layer_weights", ()) for kind, spec in weight.config.items() if spec}
         self.penalty: Any = getattr(module, "regularization_loss", None) if "regularizer" in said else None
@@ -230,21 +248,26 @@ class _Run:
         total, right = torch.zeros((), device=rows[0].device), torch.zeros((), device=rows[0].device)
         for batch in batches:
             inputs, targets = rows[0][batch], rows[1][batch]
-            steps.zero_grad(set_to_none=True)
-            given = self.module(inputs)
-            loss = self.loss(given, targets)
-            if self.penalty:
-                loss = loss + self.penalty()
-            loss.backward()
-            steps.step()
-            if self.constrain:
-                self.constrain()
-            total += loss.detach() * len(batch)
+            with self.chance.drawing() if self.chance else nullcontext():
+                given, loss = self._step(inputs, targets, steps)
+            total += loss * len(batch)
             if self.sorts:
                 right += (given.detach().argmax(-1) == targets.argmax(-1)).sum()
             if self.on_batch:
                 self.on_batch()
         return self._said(total, right, len(rows[0]))
+
+    def _step(self, inputs: Tensor, targets: Tensor, steps: Any) -> tuple[Tensor, Tensor]:
+        steps.zero_grad(set_to_none=True)
+        given = self.module(inputs)
+        loss = self.loss(given, targets)
+        if self.penalty:
+            loss = loss + self.penalty()
+        loss.backward()
+        steps.step()
+        if self.constrain:
+            self.constrain()
+        return given, loss.detach()
 
     def measure(self, rows: tuple[Tensor, Tensor], batch_size: int) -> dict[str, float]:
         self.module.eval()
@@ -320,20 +343,12 @@ def _optimizer(name: str, parameters: list[nn.Parameter], learning_rate: float) 
         return torch.optim.Adam(parameters, lr=learning_rate, eps=_EPSILON)
 
 
-def _refuse_nonsense(epoch: Mapping[str, Any], learning_rate: float) -> None:
-    if not math.isfinite(epoch["loss"]):
+def _refuse_nonsense(loss: float, epoch: int, learning_rate: float) -> None:
+    if not math.isfinite(loss):
         raise MismatchError(
-            "training", f"a loss that is a number expected, found {epoch['loss']} in epoch {epoch['epoch']}; "
+            "training", f"a loss that is a number expected, found {loss} in epoch {epoch}; "
             f"a learning_rate below {learning_rate:g} helps, and data that are scaled to 0...1",
         )  # fmt: skip
-
-
-@contextmanager
-def _seeded(drawn: torch.Generator, place: torch.device) -> Iterator[None]:
-    """Dropout draws from torch's own generators: seeded meanwhile, and as they were afterwards."""
-    with torch.random.fork_rng([place] if place.type == "cuda" else []):
-        torch.manual_seed(int(torch.randint(2**31, (), generator=drawn)))
-        yield
 
 
 def _is_small(parameters: list[nn.Parameter], batch: Tensor) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 from starlette.datastructures import QueryParams
 
 from tfjs_torch import TfjsTorchError, errors, ml5
+from tfjs_torch.ml5.pictures import as_text
 
 from .looking import arrays_of, artifacts_of, computed, json_in, refuse_huge
 from .problems import Problem
@@ -82,6 +83,7 @@ def _of_ml5(network: Any, artifacts: Any, given: Any, work: Work) -> Any:
             422, "model_meta.json", "the names and ranges of the inputs expected, found none",
             "upload it beside model.json, or give the network's own numbers in inputs",
         )  # fmt: skip
+    given = as_text(given)  # whatever it says, it names no file of this machine
     try:
         refuse_huge(artifacts, [network.encode(given).shape])
         for module in network.module.modules():  # each layer is an occasion to stop

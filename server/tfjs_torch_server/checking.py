@@ -31,7 +31,7 @@ def given_files(parts: list[Part], work: Work, settings: Settings) -> tuple[Give
     room = Room(settings.max_upload)
     for number, part in enumerate(parts, 1):
         if is_option(part):
-            options.setdefault(part.name, []).append(option_of(part))
+            options.setdefault(part.name, []).append(option_of(part, settings))
             continue
         name = name_of(part, number)
         members = open_zip(part, name, work, settings, room) if part.head(4) in ZIP else None

@@ -66,7 +66,7 @@ def convert(upload: Upload, options: Options, work: Work, settings: Settings, te
         "tensors": [change.to_dict() for change in changes],
         "changed_tensors": sum(change.changed != 0 for change in changes),
         "parameters": sum(change.size for change in changes),
-        "changed_parameters": sum(change.changed or 0 for change in changes),
+        "changed_parameters": sum(change.size if change.changed is None else change.changed for change in changes),
         "warnings": list(dict.fromkeys(told)),
         "files": [{"name": file.name, "bytes": file.size} for file in files],
         "seconds": round(time.perf_counter() - started, 6),

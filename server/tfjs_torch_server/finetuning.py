@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from tfjs_torch import TfjsTorchError, ml5, processing, read_artifacts
+from tfjs_torch import TfjsTorchError, UnsupportedError, ml5, processing, read_artifacts
 from tfjs_torch.ml5.data import rows_of
 from tfjs_torch.ml5.encoding import js_text
 
@@ -182,7 +182,15 @@ def finetune(
 
 
 def _opened(files: Mapping[str, bytes | Path]) -> Any:
-    network = ml5.load(dict(files))
+    try:
+        network = ml5.load(dict(files))
+    except UnsupportedError as error:
+        if "Teachable Machine" not in error.message:
+            raise
+        raise Problem(
+            422, error.where, "a network of ml5.neuralNetwork expected, found one of Teachable Machine",
+            "train it in Python: see the page on Teachable Machine in the docs",
+        ) from None  # fmt: skip
     if getattr(network, "meta", None) is None:
         raise Problem(
             422, "model_meta.json", "ml5's description of inputs and outputs expected, found none",

@@ -31,6 +31,10 @@ _BLANKS: Final = 4096  # bytes that are looked at for the first one that is no b
 _known: Final = Known()
 
 
+_INPUTS: Final = ("input", "inputs")
+_MAX_OPTION: Final = 1 << 20  # bytes
+
+
 @dataclass
 class Model:
     """One model of an upload.
@@ -100,7 +104,7 @@ def recognise(parts: list[Part], work: Work, settings: Settings) -> Upload:
     unpacked = Room(settings.max_upload)
     for number, part in enumerate(parts, 1):
         if is_option(part):
-            options.setdefault(part.name, []).append(option_of(part))
+            options.setdefault(part.name, []).append(option_of(part, settings))
             continue
         name = name_of(part, number)
         head = part.head(4)
@@ -227,9 +231,15 @@ def _on_disk(name: str, data: File, work: Work) -> Path:
     return path
 
 
-def option_of(part: Part) -> str:
-    if part.size > 1 << 20:
-        raise Problem(413, part.name, "an option of at most 1 MiB expected, found more")
+def option_of(part: Part, settings: Settings) -> str:
+    """The text of an option; inputs may be as long as a picture in numbers.
+
+    Raises:
+        Problem: 413, 400.
+    """
+    most = settings.max_json if part.name in _INPUTS else _MAX_OPTION
+    if part.size > most:
+        raise Problem(413, part.name, f"an option of at most {most} bytes expected, found {part.size}")
     try:
         return part.read().decode("utf-8")
     except UnicodeDecodeError:

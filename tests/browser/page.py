@@ -74,13 +74,14 @@ class Workbench:
 
     def drop(self, *paths: Path, at: tuple[float, float] | None = None) -> None:
         """Files or folders dragged from the desktop onto the drop zone, or onto another place of the window."""
-        zone = self.tab.get_by_role("group", name="Drop").first
-        zone.scroll_into_view_if_needed()
-        box = zone.bounding_box()
-        assert box is not None
+        if at is None:
+            zone = self.tab.get_by_role("group", name="Drop").first
+            zone.scroll_into_view_if_needed()
+            box = zone.bounding_box()
+            assert box is not None
+            at = box["x"] + box["width"] / 2, box["y"] + 10
         self._forget("[role=alert]")
-        x, y = at or (box["x"] + box["width"] / 2, box["y"] + 10)
-        place = {"x": x, "y": y}
+        place = {"x": at[0], "y": at[1]}
         data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
         devtools = self.page.context.new_cdp_session(self.page)
         for kind in ("dragEnter", "dragOver", "drop"):

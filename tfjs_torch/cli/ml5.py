@@ -135,6 +135,8 @@ def _predict(args: argparse.Namespace) -> int:
     inputs, single = _inputs(args.input, getattr(network, "inputs", []))
     answer = getattr(network, "answer", None) or network.classify
     results = [answer(value) for value in inputs]
+    if single and not (results[0] and isinstance(results[0][0], dict)):  # the JSON was a list of inputs
+        results, single = results[0], False
     if args.json:
         print(json.dumps(results[0] if single else results, ensure_ascii=False))
         return 0

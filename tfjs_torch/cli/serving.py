@@ -78,8 +78,9 @@ def run(args: argparse.Namespace) -> int:
         serve(settings, args.host, args.port, args.workers, args.open)
     except (OSError, OverflowError) as error:
         said = getattr(error, "strerror", None) or str(error)
+        advice = "does the server run already? --port 0 takes a free one"
         raise FilesError(
-            f"{args.host}:{args.port}", f"an address to listen at expected, found: {said}; try --port 0"
+            f"{args.host}:{args.port}", f"an address to listen at expected, found: {said}; {advice}"
         ) from None
     return 0
 

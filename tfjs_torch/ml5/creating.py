@@ -26,6 +26,9 @@ from .vocabulary import LAYERS
 Layers = Sequence[Mapping[str, Any]]
 
 
+MOST_LABELS: Final = 4096  # one-hot codes grow with their square
+
+
 class Plan(NamedTuple):
     """What a new network is to be.
 
@@ -231,6 +234,10 @@ def _labelled(name: str, values: Iterable[Any], where: str) -> Column:
     """Labels in the order in which they are first seen; numbers among them in JavaScript's, which ml5 0.x wants."""
     found = list(values)
     labels = js_keys(dict.fromkeys(label_of(value, f"row {at}: {name}") for at, value in enumerate(found, 1)))
+    if len(labels) > MOST_LABELS:
+        raise MismatchError(
+            where, f"at most {MOST_LABELS} labels expected, found {len(labels)}; is it a column of labels?"
+        )
     if len(labels) < 2:
         raise MismatchError(where, f"two different values or more expected, found only {labels[0]!r:.60}")
     return Column(name, "string", 0, 1, one_hot(labels))

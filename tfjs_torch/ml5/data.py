@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from .. import strict_json
 from ..errors import FilesError, FormatError, MismatchError
+from .pictures import Text, as_text
 
 Row = tuple[Any, Any]
 
@@ -20,7 +21,7 @@ _DECIMAL: Final = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?
 _LIMIT: Final = 1 << 30  # bytes of a file
 
 
-class Cell(str):
+class Cell(Text):
     """Text of a CSV: a number where its column is one."""
 
     __slots__ = ()
@@ -117,7 +118,7 @@ def _parsed(data: Any) -> Any:
 
 def _parsed_text(text: bytes, where: str) -> Any:
     if text.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"["):
-        return strict_json.loads(text, where)
+        return _as_text(strict_json.loads(text, where), where)
     try:
         lines = text.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -136,6 +137,14 @@ def _parsed_text(text: bytes, where: str) -> Any:
         return [_cells(row, where) for row in table]
     except csv.Error as error:
         raise FormatError(where, f"CSV expected, found: {error}") from None
+
+
+def _as_text(parsed: Any, where: str) -> Any:
+    """Training data of strangers name no files of this machine."""
+    try:
+        return as_text(parsed)
+    except RecursionError:
+        raise FormatError(where, "JSON of a sane depth expected, found it nested too deep") from None
 
 
 def _cells(row: Mapping[Any, Any], where: str) -> dict[str, Cell | None]:

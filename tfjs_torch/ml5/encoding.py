@@ -241,7 +241,7 @@ def label_of(value: Any, where: str) -> str:
     plain = isinstance(value, (str, bool, np.bool_)) or (isinstance(value, numbers.Real) and value == value)
     if not plain:
         raise MismatchError(where, f"a label (text, or a number) expected, found {_said(value)}")
-    return js_text(value)
+    return str(value) if isinstance(value, str) else js_text(value)
 
 
 def js_text(value: Any) -> str:

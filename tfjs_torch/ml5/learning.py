@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from ..errors import warn
+from torch import Tensor
+
+from ..errors import MismatchError, warn
+from .creating import MOST_LABELS
 from .data import Row
 from .encoding import label_of, listed
 
@@ -28,17 +31,25 @@ LEARNING: Final = {
 
 
 def new_labels(rows: Sequence[Row], column: str, known: Sequence[str]) -> list[str]:
-    """Labels in the data that the network does not know, as they are first seen; those without rows are warned of.
+    """Labels in the data that the network does not know, as they are first seen.
 
     Raises:
         MismatchError: a label that is none.
     """
     labels = [(at, _output(ys, column)) for at, (_, ys) in enumerate(rows, 1)]
     asked = dict.fromkeys(label_of(label, f"row {at}: {column}") for at, label in labels if label is not None)
-    gone = [label for label in known if label not in asked]
+    if len(asked) > MOST_LABELS:
+        raise MismatchError(
+            column, f"at most {MOST_LABELS} labels expected, found {len(asked)}; is it a column of labels?"
+        )
+    return [label for label in asked if label not in known]
+
+
+def tell_of_missing(labels: Sequence[str], targets: Tensor) -> None:
+    """A network forgets what it is not shown."""
+    gone = [label for label, rows in zip(labels, targets.sum(0).tolist(), strict=False) if not rows]
     if gone:
         warn(f"data: no rows with {listed(gone)}; the network may forget them, so mix some in")
-    return [label for label in asked if label not in known]
 
 
 def tell_of_growth(before: float, after: float, rate: float) -> None:

@@ -17,7 +17,7 @@ from ..layers.network import LayersModel
 from .creating import Plan, created, meta_of
 from .data import Row, numbers_of, rows_of
 from .encoding import array_of, classified, encode, encode_targets, listed, predicted, samples_of
-from .learning import LEARNING, Learning, new_labels, tell_of_growth
+from .learning import LEARNING, Learning, new_labels, tell_of_growth, tell_of_missing
 from .meta import Meta, js_keys
 from .writing import dumped, saved_files, write
 
@@ -210,6 +210,7 @@ class NeuralNetwork:
                 epochs=epochs, batch_size=batch_size, validation_split=validation_split, seed=seed, device=device,
                 on_epoch=on_epoch, on_batch=on_batch, progress=progress,
             )  # fmt: skip
+            tell_of_missing(self.labels, targets)
             tell_of_growth(at_first, measured(self.module, inputs, targets, loss=learning.loss)["loss"], rate)
             return history
         except BaseException:
@@ -270,8 +271,10 @@ class NeuralNetwork:
     def _ready(self) -> LayersModel:
         if self.module is None:
             raise MismatchError("network", "a trained network expected, found a new one; call train first")
-        module: LayersModel = self.module
-        return module
+        if not isinstance(self.module, LayersModel):
+            found = type(self.module).__name__
+            raise MismatchError("module", f"the layers that were loaded expected, found {found}; ml5.new makes others")
+        return self.module
 
     def _shape(self) -> tuple[int, ...]:
         """Of the network's input, without the batch."""

@@ -19,9 +19,33 @@ Pixels = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int64]
 
 
+class Text(str):
+    """Text that came out of a file or a request: never the path of a picture, whatever it says."""
+
+    __slots__ = ()
+
+
+def as_text(value: Any) -> Any:
+    """Parsed JSON with all its text as Text.
+
+    Example:
+        >>> is_picture("/etc/passwd"), is_picture(as_text(["/etc/passwd"])[0])
+        (True, False)
+    """
+    if isinstance(value, str):
+        return Text(value)
+    if isinstance(value, dict):
+        return {key: as_text(item) for key, item in value.items()}
+    if isinstance(value, list) and any(isinstance(item, (str, list, dict)) for item in value):
+        return [as_text(item) for item in value]
+    return value
+
+
 def is_picture(value: Any) -> bool:
-    """A PIL image or the path of one."""
-    return isinstance(value, (str, os.PathLike)) or (hasattr(value, "convert") and hasattr(value, "getbands"))
+    """A PIL image or the path of one, which only a caller in Python can give."""
+    if isinstance(value, (str, os.PathLike)):
+        return not isinstance(value, Text)
+    return hasattr(value, "convert") and hasattr(value, "getbands")
 
 
 def pixels_of(picture: Any, units: Sequence[int], where: str = "picture") -> Pixels:

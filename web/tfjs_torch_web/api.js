@@ -115,7 +115,8 @@ function answerOf(xhr) {
   return { blob: xhr.response, type: xhr.getResponseHeader("Content-Type"), name };
 }
 
-const sentence = (text) => text && text[0].toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
+// Names and code keep their letters.
+const sentence = (text) => text && (/^[a-z]+ [a-z]/.test(text) ? text[0].toUpperCase() : text[0]) + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
 
 const problemOf = async (answer) => problemIn(await answer.json().catch(() => ({})), answer.status);
 

@@ -2,7 +2,7 @@
 import * as api from "./api.js";
 import { attempt, showProblem } from "./attempt.js";
 import { button, el, say, tabs, uid } from "./dom.js";
-import { dropZone } from "./drop.js";
+import { dropZone, onPageDrop } from "./drop.js";
 
 const at = (id) => document.getElementById(id);
 let formats;
@@ -48,20 +48,26 @@ function askToken() {
 
 async function openExample() {
   const file = async (name) => new File([await (await fetch(`example/${name}`)).blob()], name);
-  const files = await attempt(drop.box, () => Promise.all(["model.json", "model_meta.json", "model.weights.bin"].map(file)));
+  const files = await attempt(drop.box, () => Promise.all(["model.json", "model_meta.json", "model.weights.bin", "more-colours.json"].map(file)));
   if (files) openFiles(files);
 }
 
 // `how`: how they came about, where that is known.
 async function openFiles(files, how) {
   const found = await attempt(drop.box, async (watch) => [await api.inspect(files, watch), (formats ??= await api.formats()),
-    await import("./model.js"), await (await import("./finetune.js")).sorted(files)]);
+    await import("./model.js"), await import("./finetune.js")]);
   if (!found) return explain(files);
-  const [inspected, , { show }, parted] = found;
+  const [inspected, , { show }, { sorted }] = found;
+  const parted = await sorted(files);
   close();
   at("start").hidden = true;
+  onPageDrop(async (more) => {
+    const [own, rows] = await sorted(more);
+    openFiles(own.length ? more : [...parted[0], ...rows]); // another model, or data for this one
+  });
   const another = () => {
     close();
+    onPageDrop(null);
     at("start").hidden = false;
     drop.zone.querySelector("button").focus();
   };
@@ -72,7 +78,8 @@ async function openFiles(files, how) {
 async function explain(files) {
   const problem = drop.box.querySelector(".problem[data-status='400'], .problem[data-status='422']");
   if (!problem) return; // cancelled, or it is not the files
-  const { checkClosed } = await import("./check.js");
-  const told = await checkClosed(files, openFiles);
+  const [{ checkClosed }, { sorted }] = await Promise.all([import("./check.js"), import("./finetune.js")]);
+  const [own, data] = await sorted(files);
+  const told = await checkClosed(own, (found, how) => openFiles([...found, ...data], how));
   if (told && problem.isConnected) drop.box.append(told);
 }

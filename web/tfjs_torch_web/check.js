@@ -6,6 +6,7 @@ import { button, download, el, part, say, small } from "./dom.js";
 const KINDS = { error: ["✕", "Goes wrong"], warning: ["!", "May go wrong"], note: ["i", "Good to know"] };
 const ROUTES = { string: "by the URL", object: "by {model, metadata, weights}", files: "by the file picker" };
 const VERSIONS = { "0.x": "ml5 0.12", "1.x": "ml5 1.x" };
+const OTHER_KINDS = ["teachable-machine", "feature-extractor", "knn", "plain-model"]; // nothing of ml5.neuralNetwork's
 const FINE = "ml5 0.12 and 1.x load these files by every route.";
 
 // A part of the page; what was found comes when the server has answered. `open(files, {done})` shows what was mended.
@@ -34,7 +35,8 @@ function content(findings, files, open) {
   }, { class: "primary" });
   const mends = findings.some(({ repairable }) => repairable);
   const fails = findings.some((each) => Object.values(each.fails).some((routes) => routes.length));
-  return [fails ? table(findings) : el("p.fine", FINE), el("ul.findings", findings.map(card)), mends && start, mends && box].filter(Boolean);
+  const others = findings.some(({ code }) => OTHER_KINDS.includes(code));
+  return [fails ? table(findings) : !others && el("p.fine", FINE), el("ul.findings", findings.map(card)), mends && start, mends && box].filter(Boolean);
 }
 
 // Which version fails by which way.

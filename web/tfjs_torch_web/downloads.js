@@ -16,6 +16,7 @@ const KINDS = {
 // `context()` is {files, fields of the run, ...what is known of the inputs}: the changed files after a run, else the uploaded ones.
 export function downloadsPart(formats, context) {
   const own = el("ul.files");
+  const which = el("p.hint", { "aria-live": "polite" });
   const box = el("div.box");
   const code = snippets();
   const link = linkPanel(context, code.update);
@@ -28,11 +29,12 @@ export function downloadsPart(formats, context) {
   function update() {
     own.replaceChildren(...context().files.toSorted((a, b) => (a.name < b.name ? -1 : 1)).map((file) => el("li",
       el("span.mono", file.name, el("br"), el("span.hint", total([file]))), small("Download", () => download(file, file.name), { "aria-label": `Download ${file.name}` }))));
+    which.textContent = context().done ? "These are the files as PyTorch has changed them." : "These are the files as you gave them; run steps to change them.";
     link.reset();
   }
   update();
   const tiles = formats.to.map((to) => tile(`.${KINDS[to][0]}`, KINDS[to][1], () => take(to, KINDS[to][0])));
-  const element = part("Take it with you", "Download every file of the list: a sketch needs all of them, under these names.", own,
+  const element = part("Take it with you", "Download every file of the list: a sketch needs all of them, under these names.", which, own,
     el("h3", "Other kinds of files"), el("ul.tiles", tiles), el("p.row", el("label", { for: id }, "Names and shapes for Python"), layout), box,
     link.element, el("h3", "Use it in your code"), code.element);
   return { element, update };

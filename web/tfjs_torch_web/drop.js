@@ -3,6 +3,11 @@ import { showProblem } from "./attempt.js";
 import { button, el, uid } from "./dom.js";
 
 // `onfiles(files)` gets what was dropped or picked; `box` beneath is for progress and problems. `names` are drawn on sheets.
+let pageDrop = () => {}; // what a drop beside every zone does
+let elsewhere; // what takes the files then, where the large zone is not to be seen
+
+export const onPageDrop = (take) => (elsewhere = take);
+
 export function dropZone(title, onfiles, names) {
   const compact = !names;
   const id = uid();
@@ -17,7 +22,7 @@ export function dropZone(title, onfiles, names) {
     !compact && el("div.sheets", { "aria-hidden": "true" }, names.map((name) => el("span", name))),
     el("p.title", { id }, title),
     el("p.row", button("Choose files", () => files.click(), { class: compact ? "small" : "primary" }), button("Choose a folder", () => folder.click(), { class: compact && "small" })),
-    el("p.hint", "The files, their folder, or a zip."), files, folder);
+    el("p.hint", compact ? "The files, their folder, or a zip." : "The files, their folder, or a zip; and the file of saveData(), to train with it."), files, folder);
 
   const take = (list) => Promise.resolve(list).then((found) => found.length && onfiles(sifted(found.flat(9)))).catch((error) => showProblem(box, error));
   function ondragover(event) {
@@ -26,15 +31,25 @@ export function dropZone(title, onfiles, names) {
   }
   function ondrop(event) {
     ondragover(event);
-    const { items, files } = event.dataTransfer;
-    const entries = [...items].map((item) => item.webkitGetAsEntry()).filter(Boolean);
-    take(entries.length ? Promise.all(entries.map((entry) => walk(entry, ""))) : [...files].map((file) => ({ file, path: file.name })));
+    event.stopPropagation();
+    take(dropped(event));
   }
+  if (!compact) pageDrop = async (event) => {
+    if (zone.checkVisibility()) return ondrop(event);
+    const found = elsewhere && (await dropped(event)).flat(9);
+    if (found?.length) elsewhere(sifted(found));
+  };
   return { element: el("div", zone, box), zone, box };
 }
 
-// Files that miss every zone must not make the browser leave the page.
+// Files that miss every zone must not make the browser leave the page; the large zone takes them, while it is there.
 for (const type of ["dragover", "drop"]) addEventListener(type, (event) => event.preventDefault());
+addEventListener("drop", (event) => pageDrop(event));
+
+async function dropped({ dataTransfer: { items, files } }) {
+  const entries = [...items].map((item) => item.webkitGetAsEntry()).filter(Boolean);
+  return entries.length ? Promise.all(entries.map((entry) => walk(entry, ""))) : [...files].map((file) => ({ file, path: file.name }));
+}
 
 async function walk(entry, folder) {
   const path = folder + entry.name;

@@ -25,8 +25,8 @@ export function rowsPicker(dropped, { inputs, outputs }, changed) {
   const names = outputs.length ? ` with the columns ${listing([...inputs, ...outputs].map(({ name }) => name), 10)}` : "";
   const input = el("input", { type: "file", id, accept: ".json,.csv,.tsv", "aria-describedby": `${id}h`, onchange: changed });
   const came = dropped.map((file) => `${file.name} (${bytes(file.size)})`).join(", ");
-  const element = el("div.field", el("label", { for: id }, "Data to train with"), input,
-    el("p.hint", { id: `${id}h` }, came && `${came} came with the model, and is taken unless you choose another file. `,
+  const element = el("div.field", came && el("p", `Data to train with: ${came}`),
+    el("label", { for: id }, came ? "Or another file" : "Data to train with"), input, el("p.hint", { id: `${id}h` },
       `The file that nn.saveData() saved, or a CSV${names}. The server deletes it afterwards.`));
   return { element, read: () => (input.files.length ? [...input.files] : dropped) };
 }

@@ -22,11 +22,13 @@ export function show(root, [files, data], inspected, formats, another, open, { r
   const stale = el("p.hint", { hidden: true }, "The steps are no longer those that ran. Run them again to see what they do.");
   const downloads = downloadsPart(formats, () => now);
 
+  const reopen = (found, how) => open([...found, ...data], how); // with the data that are here
+
   async function run(fields, others, box, rows) {
     const answer = await attempt(box, (watch) => (rows ? train([files, ...others], rows, fields, watch) : api.convert([files, ...others], fields, watch)));
     if (!answer) return;
-    Object.assign(now, { files: answer.files, fields });
-    results.replaceChildren(resultsPart(answer.report, rows && button("Open the finetuned model", () => open(answer.files))));
+    Object.assign(now, { files: answer.files, fields, done: true });
+    results.replaceChildren(resultsPart(answer.report, rows && button("Open the finetuned model", () => reopen(answer.files))));
     stale.hidden = true;
     downloads.update();
     tryIt.update(answer.files);
@@ -35,11 +37,12 @@ export function show(root, [files, data], inspected, formats, another, open, { r
 
   const changed = () => (stale.hidden = now.files === files);
   const title = el("h1.answer", { tabindex: -1 }, headline(inspected, meta));
-  const check = checkPart(files, open, done);
+  const check = checkPart(files, reopen, done);
   const names = files.length > 4 ? `${files.length} files` : nameList(files);
-  const steps = stepsPanel(formats, inspected.tensors.map(({ name }) => name), run, changed, rowsPicker(data, meta, changed));
+  const rows = data.length ? `, and ${nameList(data)} to train with` : "";
+  const steps = stepsPanel(withTraining(formats, meta.outputs.length > 0), inspected.tensors.map(({ name }) => name), run, changed, rowsPicker(data, meta, changed));
   root.replaceChildren(el("div",
-    el("div.row.opened.quiet", el("p", `${names}: ${total(files)}`), small("Open another model", another)),
+    el("div.row.opened.quiet", el("p", `${names}: ${total(files)}${rows}`), small("Open another model", another)),
     title, picture(inspected, meta), facts(inspected, describeMeta(inspected.meta, inspected.metadata)),
     check, tensorPart(inspected.tensors),
     part("Change it", "Choose what PyTorch does with the numbers. Steps run from top to bottom.", steps, stale),
@@ -50,4 +53,10 @@ export function show(root, [files, data], inspected, formats, another, open, { r
     tryIt.close();
     root.replaceChildren();
   };
+}
+
+// With ml5's meta file, training is what most people come for; without it, nobody knows what data mean.
+function withTraining({ steps, ...more }, possible) {
+  const [training, others] = [steps.filter(({ takes }) => takes === "module"), steps.filter(({ takes }) => takes !== "module")];
+  return { ...more, steps: possible ? [...training, ...others] : others };
 }

@@ -20,7 +20,7 @@ const CODE = {
       return quote(found?.url ?? found?.name ?? wanted);
     };
     const model = stored ? quote(stored.url) : file("model.json");
-    if (!outputs.length) return labels ? `const classifier = await ml5.imageClassifier(${model});` : `const model = await tf.loadLayersModel(${model});`;
+    if (!outputs.length) return labels ? `const classifier = await ml5.imageClassifier(${stored ? model : quote("https://your.site/model.json")});` : `const model = await tf.loadLayersModel(${model});`;
     const image = inputs[0].kind === "pixels";
     const values = inputs.slice(0, 9).map(({ name, labels, min = 0, max = 1 }) => `${quote(name)}: ${labels ? quote(labels[0]) : Math.round(min + max) / 2}`);
     return `ml5.setBackend?.("webgl"); // ml5 1.x wants it before anything else
