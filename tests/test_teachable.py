@@ -328,3 +328,12 @@ def test_saves_of_ml5_are_sent_to_ml5() -> None:
 def test_another_preprocessing_is_refused_by_name() -> None:
     with pytest.raises(TfjsTorchError, match='"teachable", "ml5", "keras" or None expected'):
         teachable.load(GOLDEN / "image").classify(pixels(4, 4, 3), preprocess="tf")
+
+
+@pytest.mark.parametrize(
+    "odd", [10**400, [10**400] * 3, (np.zeros((2, 2, 17)), np.zeros((2, 2, 34)))], ids=["number", "list", "pair"]
+)
+@pytest.mark.parametrize("kind", ["pose", "audio", "image"])
+def test_odd_inputs_give_errors_of_this_package(kind: str, odd: Any) -> None:
+    with pytest.raises(TfjsTorchError):
+        teachable.load(GOLDEN / kind).classify(odd)

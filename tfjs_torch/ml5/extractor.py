@@ -15,6 +15,7 @@ from ..errors import ManifestError, MismatchError, TopologyError, UnsupportedErr
 from ..layers.network import LayersModel
 from ..layers.shapes import head_of
 from ..model import load_model, save_model
+from .encoding import array_of
 from .pictures import rgba_of
 from .squashing import squashed
 
@@ -98,7 +99,7 @@ class FeatureExtractor:
 
     def _listed(self, x: Any) -> tuple[list[Any], bool]:
         if isinstance(x, torch.Tensor) and x.layout == torch.strided:
-            x = x.detach().cpu().numpy()
+            x = array_of(x, "x")
         if isinstance(x, np.ndarray) and x.ndim == len(self._shape) + 1:
             x = list(x)
         if not isinstance(x, list) or (x and isinstance(x[0], (int, float))):
@@ -120,7 +121,7 @@ class FeatureExtractor:
             )
         try:
             made = np.asarray(x, np.float32)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise MismatchError("x", f"an array of numbers expected, found {type(x).__name__}: {error}") from None
         if list(made.shape) != self._shape:
             raise MismatchError("x", f"the shape {self._shape} expected, found {list(made.shape)}")

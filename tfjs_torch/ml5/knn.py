@@ -141,7 +141,7 @@ class KNN(nn.Module):
         width = self.examples.shape[1]
         try:
             given = x.detach() if isinstance(x, Tensor) else torch.from_numpy(np.array(x, np.float32))
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise MismatchError("x", f"numbers expected, found {type(x).__name__}: {error}") from None
         given = given.to(self.examples)
         if given.dim() == 2 and given.shape[1] == width and len(given):

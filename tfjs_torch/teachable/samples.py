@@ -76,6 +76,8 @@ def _pose(x: Any, wanted: list[int]) -> Floats:
 def _sound(x: Any, wanted: list[int], preprocess: str | None) -> Floats:
     frames, bins = wanted[0], wanted[1]
     values = _array(x)
+    if isinstance(x, tuple):
+        raise MismatchError("x", "a .wav, its samples or a spectrogram in decibels expected, found a pair")
     if values is None or values.ndim == 1:
         values = spectrogram(x, frames, bins)
     if values.shape == (frames, bins):
@@ -94,7 +96,7 @@ def _numbers(x: Any) -> npt.NDArray[Any]:
     try:
         array = _array(x)
         return np.asarray(x, np.float32) if array is None else array
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise MismatchError("x", f"an array of numbers expected, found {type(x).__name__}: {error}") from None
 
 
