@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ml5_browser import REPOSITORY, open_chromium
 from page import Workbench, open_page
-from serving import CLASSIFIER, GESTURE, colours, saved_data, serving
+from serving import CLASSIFIER, GESTURE, serving
 from sketches import open_finetuning
 from small_png import small_png
 
@@ -105,7 +105,7 @@ def check(page: Workbench) -> None:
 def finetune(page: Workbench) -> None:
     """The example after more training."""
     page.page.get_by_role("button", name="Open another model").click()
-    page.choose({**CLASSIFIER, "data.json": saved_data(colours(90, ["red", "blue", "purple"]))})
+    page.choose({**CLASSIFIER, "my-data.json": (REPOSITORY / "samples/more-colours.json").read_bytes()})
     page.wait_for_model()
     page.add_step("Finetune", {"Epochs": "100"})
     page.run()
