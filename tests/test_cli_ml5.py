@@ -100,6 +100,14 @@ def test_predict_takes_many_inputs_from_a_file(tmp_path: Path, capsys: pytest.Ca
     assert "value" in shown
 
 
+def test_predict_takes_a_list_of_inputs_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("predict", CLASSIFIER, "[[255, 0, 90], [0, 0, 255]]", "--json") == 0
+    assert [best["label"] for best, *_ in json.loads(capsys.readouterr().out)] == ["red", "blue"]
+    assert run("predict", CLASSIFIER, '[{"r": 1, "g": 2, "b": 3}]') == 0
+    assert run("predict", CLASSIFIER, "[]", "--json") == 0
+    assert "1:" in capsys.readouterr().out
+
+
 def test_predict_reads_a_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from PIL import Image
 

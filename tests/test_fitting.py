@@ -55,6 +55,23 @@ def test_torchs_own_random_numbers_are_left_as_they_were() -> None:
     assert torch.equal(torch.rand(1), wanted)
 
 
+def test_trainings_side_by_side_keep_their_seeds() -> None:
+    alone = run(net(0.5)).epochs
+    modules = [net(0.5) for _ in range(6)]
+    before = torch.get_rng_state()
+    with ThreadPoolExecutor(3) as threads:
+        assert [history.epochs for history in threads.map(run, modules)] == [alone] * 6
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_under_no_grad_and_in_double_precision_it_learns_too() -> None:
+    with torch.no_grad():
+        assert run(net().double()).loss[-1] > 0
+    module = net()
+    with torch.inference_mode():
+        assert run(module).loss[-1] > 0
+
+
 def test_losses_are_those_of_tfjs() -> None:
     given = torch.tensor([[0.2, 0.3, 0.5], [0.0, 1.0, 0.0], [0.9, 0.4, 0.1]])
     targets = torch.tensor([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])

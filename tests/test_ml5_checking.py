@@ -111,6 +111,24 @@ def ranged(low: Any, high: Any) -> Document:
     return {"dtype": "number", "min": low, "max": high}
 
 
+def configured(layer: int = 0, **options: Any) -> Files:
+    return with_model(GOOD, lambda d: layers(d)[layer]["config"].update(options))
+
+
+def known(class_name: str, **options: Any) -> Document:
+    return {"class_name": class_name, "config": options}
+
+
+def layer_named(name: str, layer: int = 1) -> Files:
+    quoted = json.dumps(name)[1:-1].encode()
+    return GOOD | {MODEL: GOOD[MODEL].replace(f"dense_Dense{layer}".encode(), quoted)}
+
+
+def trained(optimizer: Document, loss: Any = "categorical_crossentropy", **more: Any) -> Files:
+    training = {"loss": loss, "optimizer_config": optimizer, **more}
+    return with_model(GOOD, lambda d: d.update(trainingConfig=training))
+
+
 NUMBERS = {name: ranged(0, 1) for name in "abcd"}
 CODES = {"red": [1, 0, 0, 0], "yellow": [1, 0, 0, 0], "green": [0, 0, 1, 0], "blue": [0, 0, 0, 1]}
 FEW = {"red": [1, 0, 0, 0], "yellow": [0, 1, 0, 0], "blue": [0, 0, 0, 1]}
@@ -144,6 +162,21 @@ OTHERS: dict[str, tuple[Files, list[str]]] = {
     ),
     "Teachable Machine": (without_meta | {"metadata.json": b'{"labels":["a"]}'}, ["teachable-machine"]),
     "a model of tf.js": (with_model(without_meta, lambda d: d.update(format="layers-model")), ["plain-model"]),
+    "a weight without numbers": (
+        with_model(GOOD, lambda d: d["weightsManifest"][0]["weights"][0].update(shape=[3, 0])),
+        ["network-broken"],
+    ),
+    "sizes that nobody knows": (configured(batch_input_shape=[None, None]), ["input-unknown"]),
+    "an axis too many": (configured(batch_input_shape=[None, None, 3]), ["meta-of-another-save"]),
+    "Softmax in capitals": (configured(1, activation="Softmax"), []),
+    "ReLU in capitals": (configured(activation=known("ReLU")), []),
+    "SOFTMAX in capitals": (configured(1, activation="SOFTMAX"), ["unknown-activation"]),
+    "normalised as a number": (meta_changed(isNormalized=1), []),
+    "initializers as text": (configured(kernel_initializer="he_normal", bias_initializer="zeros"), []),
+    "an L1L2": (configured(kernel_regularizer=known("L1L2", l1=0.1), bias_regularizer="l1l2"), []),
+    "names that look odd": (layer_named("my-layer.1/x"), []),
+    "a trainingConfig of tf.js": (trained(known("Adam", learning_rate=0.1, beta_1=0.9, beta_2=0.9)), []),
+    "a short trainingConfig": (trained(known("SGD"), metrics=["acc"]), []),
 }
 
 
@@ -154,7 +187,7 @@ def test_other_files_are_told_for_what_they_are(name: str) -> None:
 
 
 LOADED_BY_OTHERS = ("knn", "feature-extractor", "teachable-machine")
-JUDGED = [name for name, (_, found) in OTHERS.items() if found[0] not in LOADED_BY_OTHERS and "front" not in name]
+JUDGED = [name for name, (_, found) in OTHERS.items() if {*found}.isdisjoint(LOADED_BY_OTHERS) and "front" not in name]
 
 
 @pytest.mark.parametrize("name", [name for name in JUDGED if name != "two metas"])
@@ -162,6 +195,53 @@ def test_what_is_foretold_of_others_is_what_real_ml5_does(ml5_judge: Ml5Judge, n
     files, right = OTHERS[name][0], ask(ml5_judge, "1.x", "object", GOOD)
     wrong = {(v, r) for v in VERSIONS for r in ROUTES if verdict(ml5_judge, v, r, files, right, 1e-5) != "ok"}
     assert failing(ml5.check(files)) == wrong
+
+
+def test_whole_numbers_are_warned_of() -> None:
+    (finding,) = ml5.check(configured(dtype="int32"))
+    assert (finding.code, finding.severity, finding.repairable) == ("input-whole", "warning", False)
+
+
+MENDABLE: dict[str, tuple[Files, str]] = {
+    "Keras' L2": (configured(kernel_regularizer=known("L2", l2=0.01)), "unknown-regularizer"),
+    "Keras' L1 as text": (configured(bias_regularizer="l1"), "unknown-regularizer"),
+    "an own regularizer": (configured(kernel_regularizer=known("Mine")), "unknown-regularizer"),
+    "an activity_regularizer": (configured(1, activity_regularizer=known("L1L2")), "activity-regularizer"),
+    "Keras' LecunNormal": (configured(kernel_initializer=known("LecunNormal")), "unknown-initializer"),
+    "lecun_uniform": (configured(kernel_initializer="lecun_uniform"), "unknown-initializer"),
+    "an own initializer": (configured(kernel_initializer=known("Mine")), "unknown-initializer"),
+    "no value": (configured(bias_initializer="constant"), "unknown-initializer"),
+    "a distribution of Keras": (
+        configured(kernel_initializer=known("VarianceScaling", distribution="untruncated_normal")),
+        "unknown-initializer",
+    ),
+    "an initializer of 1.x": (configured(kernel_initializer=known("LeCunUniform")), "initializer-of-1x"),
+    "an own constraint": (configured(kernel_constraint=known("Mine")), "unknown-constraint"),
+    "float16 inputs": (configured(dtype="float16"), "input-dtype"),
+    "float64 inputs": (configured(dtype="float64"), "input-dtype"),
+    "weights as an option": (configured(weights=[[1]]), "weights-option"),
+    "a blank in the first name": (layer_named("my layer"), "layer-names"),
+    "a name that begins with _": (layer_named("_d", 2), "layer-names"),
+    "a name with an accent": (layer_named("é", 2), "layer-names"),
+    "a colon": (layer_named("d:0"), "layer-names"),
+    "an Adam without numbers": (trained(known("Adam")), "training-config"),
+    "an optimizer of Keras": (trained(known("RMSprop", learning_rate=0.1)), "training-config"),
+    "a loss in short": (trained(known("SGD", learning_rate=0.1), "mse"), "training-config"),
+    "an own metric": (trained(known("SGD"), metrics=["mine"]), "training-config"),
+    "weights of losses": (trained(known("SGD"), loss_weights=[1]), "training-config"),
+}
+
+
+@pytest.mark.parametrize("name", MENDABLE)
+def test_words_that_tfjs_does_not_know_are_told_as_real_ml5_does_and_mended(ml5_judge: Ml5Judge, name: str) -> None:
+    files, code = MENDABLE[name]
+    right, findings = ask(ml5_judge, "1.x", "object", GOOD), ml5.check(files)
+    mended, _ = ml5.repaired_files(files)
+    said = {(v, r): verdict(ml5_judge, v, r, files, right, 1e-6) for v in VERSIONS for r in ROUTES}
+    assert [(finding.code, finding.repairable) for finding in findings] == [(code, True)]
+    assert failing(findings) == {place for place, word in said.items() if word != "ok"}
+    assert {verdict(ml5_judge, v, r, mended, right, 1e-6) for v in VERSIONS for r in ROUTES} == {"ok"}
+    assert ml5.check(mended) == []
 
 
 @pytest.mark.parametrize("number", range(1, 8))

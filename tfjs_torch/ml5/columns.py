@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import math
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -133,7 +132,7 @@ def meta_findings(mended: MendedMeta, where: str, ends: Ends) -> Iterator[Findin
     meta = mended.meta
     yield from _column_findings(meta, where)
     yield from _range_findings(meta, where)
-    if not isinstance(mended.document.get("isNormalized"), bool):
+    if mended.document.get("isNormalized") not in (True, False):  # 1 and 0 are such, too
         yield Finding(
             "normalized-missing", "error", where,
             "Nothing says whether the numbers are normalised (isNormalized). ml5 takes them as they are, without a "
@@ -267,8 +266,8 @@ def _size_findings(meta: Meta, where: str, entered: Shape | None, answered: Shap
             "Find the file that was saved together with the network.", False, _ALL,
         )  # fmt: skip
         return
-    said = [*meta.input_units] != [*(entered or meta.input_units)]
-    if said or (answered is not None and meta.output_units is not None and [meta.output_units] != [*answered]):
+    said = _fits(meta.input_units, entered or meta.input_units)
+    if not said or (answered is not None and meta.output_units is not None and [meta.output_units] != [*answered]):
         yield Finding(
             "units", "warning", where,
             "inputUnits or outputUnits do not say what the network has. ml5 answers all the same, but cannot train on.",
@@ -277,16 +276,20 @@ def _size_findings(meta: Meta, where: str, entered: Shape | None, answered: Shap
 
 
 def _entrance_problem(meta: Meta, entered: Shape | None) -> str:
-    if entered is None or None in entered:
+    if entered is None:
         return ""
-    size = math.prod(n or 0 for n in entered)
     if any(column.dtype == "array" for column in meta.inputs):
         said = list(meta.input_units)
-        return f"inputUnits are {said}, but the network takes {list(entered)}." if said != list(entered) else ""
+        return "" if _fits(said, entered) else f"inputUnits are {said}, but the network takes {list(entered)}."
     units = sum(column.units for column in meta.inputs)
-    if units != size or len(entered) != 1:
+    if not _fits([units], entered):
         return f"The inputs are {units} numbers, but the network takes {list(entered)}."
     return ""
+
+
+def _fits(sizes: Sequence[int], shape: Shape) -> bool:
+    """Whether a network of this shape takes them; None takes any size."""
+    return len(sizes) == len(shape) and all(n in (None, size) for size, n in zip(sizes, shape, strict=True))
 
 
 def _answer_problem(meta: Meta, answered: Shape | None) -> str:

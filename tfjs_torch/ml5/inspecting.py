@@ -19,15 +19,21 @@ from .findings import Finding, in_version
 from .gathering import Saved, kind_of, needed
 from .topologies import (
     has_layers,
+    is_compilable,
     is_graph_model,
+    layer_nodes,
     mended_topology,
+    refused_names,
     snake_cased,
     unknown_activations,
     unknown_layers,
+    with_names,
 )
+from .vocabulary import WITH_KERNEL
 
 _ALL: Final = in_version("0.x", "1.x")
 _OLD: Final = in_version("0.x")
+_NEW: Final = in_version("1.x")
 _MOST_READ: Final = 256 << 20  # bytes of weights that are looked through for NaN
 
 _MENDABLE: Final = {
@@ -45,6 +51,34 @@ _MENDABLE: Final = {
     "silu": (
         _ALL, 'The activation "silu" is not known to tf.js.',
         'Let repair write its other name, "swish"; ml5 1.x knows it, 0.x does not.',
+    ),
+    "unknown-regularizer": (
+        _ALL, "A regularizer is one that no tf.js knows by this name; Keras' L1 and L2 are such.",
+        "Let repair write it as tf.js knows it, or leave it out: it matters in training only.",
+    ),
+    "activity-regularizer": (
+        _ALL, "There is an activity_regularizer, with which tf.js runs no layer.",
+        "Let repair leave it out: it matters in training only.",
+    ),
+    "unknown-initializer": (
+        _ALL, "An initializer (what the weights were before training) is one that no tf.js knows.",
+        "Let repair write it as tf.js knows it, or leave it out: the weights are trained.",
+    ),
+    "initializer-of-1x": (
+        _OLD, 'The initializer "LeCunUniform" came with ml5 1.x; 0.x does not know it.',
+        "Let repair write it in a form that both know.",
+    ),
+    "unknown-constraint": (
+        _ALL, "A constraint is one that no tf.js knows.",
+        "Let repair leave it out: it matters in training only.",
+    ),
+    "input-dtype": (
+        _ALL, "The network takes numbers of a type (dtype) that ml5 cannot give it.",
+        "Let repair write float32.",
+    ),
+    "weights-option": (
+        _ALL, "A layer brings weights in its description, where no tf.js can read them.",
+        "Let repair leave them out; the weights of the other file stay.",
     ),
 }  # fmt: skip
 
@@ -105,13 +139,34 @@ def _look(saved: Saved, checked: Checked) -> Iterator[Finding]:
         fails, message, advice = _MENDABLE[code]
         yield Finding(code, "error", where, message, advice, code != "silu", fails)
     yield from _vocabulary(checked.topology, where)
-    if saved.manifest is None:
+    yield from _words(document.get("trainingConfig"), checked.topology, where)
+    if saved.manifest is None or any(0 in spec.shape for spec in saved.manifest.specs):
         yield _manifest_problem(saved, where)
         return
     yield from _built(saved.manifest, checked, where)
     yield from _forms(saved.manifest, checked, where)
     if checked.network.built:
         yield from _lengths(saved)
+
+
+def _words(training: Any, topology: Any, where: str) -> Iterator[Finding]:
+    """What is said that some ml5 does not follow, or not as Keras does."""
+    if not is_compilable(training):
+        yield Finding(
+            "training-config", "error", where,
+            "The JSON says how to go on training (trainingConfig), in words that ml5 1.x cannot follow.",
+            "Let repair leave it out: ml5 does not need it.", True, _NEW,
+        )  # fmt: skip
+    if any(_is_whole(config) for _, config in layer_nodes(topology)):
+        yield Finding(
+            "input-whole", "warning", where,
+            "The network says that it takes whole numbers (int32 or bool): ml5 cuts off what is behind the point.",
+            "Give it whole numbers only, or build it with float32.", False,
+        )  # fmt: skip
+
+
+def _is_whole(config: dict[str, Any]) -> bool:
+    return bool(config.get("batch_input_shape")) and config.get("dtype") in ("int32", "bool")
 
 
 def _vocabulary(topology: Any, where: str) -> Iterator[Finding]:
@@ -139,7 +194,8 @@ def _manifest_problem(saved: Saved, where: str) -> Finding:
             f"Weights have a type that no tf.js reads. {saved.problem}.", 
             "Convert the model again, as float32.", False, _ALL,
         )  # fmt: skip
-    said = saved.problem or "there is no list of weights"
+    empty = "a weight without a number" if saved.manifest else "there is no list of weights"
+    said = saved.problem or empty
     return Finding("network-broken", "error", where, f"ml5 cannot load it: {said}.", "Save it again.", False, _ALL)
 
 
@@ -163,22 +219,63 @@ def _built(manifest: Manifest, checked: Checked, where: str) -> Iterator[Finding
                 "Put the three files of one save together.", False, _ALL,
             )  # fmt: skip
         return
-    if network.entered is None:
-        yield Finding(
-            "input-unknown", "error", where,
-            "The network has several inputs, or does not say what it takes. ml5 gives it one.",
-            "Build it with one input of a known shape.", False, _ALL,
-        )  # fmt: skip
-    checked.renamed = [claim for claim in network.claims if claim.name != claim.spec.name]
-    wrong = [claim for claim in checked.renamed if _without_cell(claim.spec.name) != claim.name]
-    if checked.renamed:
-        claim = (wrong or checked.renamed)[0]
+    yield from _entrance(network, where)
+    renamed = [claim for claim in network.claims if claim.name != claim.spec.name]
+    yield from _names(checked, where)
+    wrong = [claim for claim in renamed if _without_cell(claim.spec.name) != claim.name]
+    if renamed:
+        claim = (wrong or renamed)[0]
         newer = "" if wrong else " tf.js in ml5 1.x overlooks that, in 0.x it does not."
         yield Finding(
             "weight-names", "error", where,
             f"The weights are called like {claim.spec.name!r}, and the layers look for {claim.name!r}.{newer}",
             "Let repair rename them.", True, _ALL if wrong else _OLD,
         )  # fmt: skip
+
+
+def _entrance(network: Network, where: str) -> Iterator[Finding]:
+    if network.entered is None:
+        yield Finding(
+            "input-unknown", "error", where,
+            "The network has several inputs, or does not say what it takes. ml5 gives it one.",
+            "Build it with one input of a known shape.", False, _ALL,
+        )  # fmt: skip
+    elif _lacks_size(network):
+        yield Finding(
+            "input-unknown", "error", where,
+            f"The network does not say how many numbers it takes: {list(network.entered)}. No tf.js can give it "
+            "weights so.",
+            "Build it with an input of a known shape.", False, _ALL,
+        )  # fmt: skip
+
+
+def _lacks_size(network: Network) -> bool:
+    """Whether the first kernel's size is not known beforehand."""
+    classes = {node.name: node.class_name for node in network.wiring.nodes} if network.wiring else {}
+    first = classes.get(network.claims[0].layer) if network.claims else None
+    return first in WITH_KERNEL and (network.entered or ())[-1:] == (None,)
+
+
+def _names(checked: Checked, where: str) -> Iterator[Finding]:
+    """Layers get names that tf.js takes, and their weights with them."""
+    names = refused_names(checked.topology)
+    checked.topology = with_names(checked.topology, names) if names else checked.topology
+    claims = [claim._replace(name=_within(claim.name, names)) for claim in checked.network.claims]
+    checked.renamed = [claim for claim in claims if claim.name != claim.spec.name]
+    if names:
+        checked.codes.append("layer-names")
+        yield Finding(
+            "layer-names", "error", where,
+            f"tf.js refuses the name of the layer {next(iter(names))!r}: a name is of letters (a to z), digits and "
+            "-._/, and begins with a letter or digit.",
+            "Let repair rename it.", True, _ALL,
+        )  # fmt: skip
+
+
+def _within(name: str, names: dict[str, str]) -> str:
+    """A weight's name with its layer's new one."""
+    old = next((old for old in names if name.startswith(f"{old}/")), None)
+    return name if old is None else names[old] + name[len(old) :]
 
 
 def _without_cell(name: str) -> str:

@@ -38,6 +38,15 @@ _DONE: Final = {
     "functional-class": 'The network is a "Model", as ml5 0.x knows it, too.',
     "keras3": "The network is in the form of before Keras 3.",
     "silu": 'The activation "silu" is called "swish"; ml5 1.x knows it, 0.x does not.',
+    "unknown-regularizer": "The regularizer is L1L2, as tf.js has it, or left out; only training needs it.",
+    "activity-regularizer": "The activity_regularizer is left out; only training needs it.",
+    "unknown-initializer": "The initializer is one that tf.js has, or left out; the weights are trained.",
+    "initializer-of-1x": "The initializer is one that ml5 0.x knows, too.",
+    "unknown-constraint": "The constraint that tf.js does not know is left out; only training needs it.",
+    "input-dtype": "The network takes float32.",
+    "weights-option": "Weights in the description of a layer are left out.",
+    "training-config": "trainingConfig is left out; ml5 does not need it.",
+    "layer-names": "Layers, and their weights, have names that tf.js takes.",
     "weight-names": "The weights are called like their layers.",
     "float16": "The weights are float32; they were float16.",
     "weights-whole": "The weights are float32; some were whole numbers.",
@@ -152,10 +161,13 @@ def _network_files(diagnosis: Diagnosis, codes: Sequence[str], path: str) -> tup
     order = meta.order if meta else ()
     names = {claim.spec.name: claim.name for claim in checked.renamed}
     in_place = [inside(found) for found in saved.paths] == [inside(path)]
-    if not (order or names or checked.codes or checked.rounded) and in_place:
+    described = bool(checked.codes) or "training-config" in codes
+    if not (order or names or described or checked.rounded) and in_place:
         return saved.raw(saved.json_name), joined(saved)
     groups = single_group(saved.manifest, names, bool(order or checked.rounded), path)
     document = {**saved.document, "modelTopology": checked.topology, "weightsManifest": groups}
+    if "training-config" in codes:
+        del document["trainingConfig"]
     text = strict_json.dumps(document, saved.json_name)
     if not (order or checked.rounded):
         return text, joined(saved)
@@ -195,7 +207,8 @@ def _meta_file(diagnosis: Diagnosis) -> bytes:
     changed = bool(set(meta.codes) - {"number-labels"}) or bool(meta.order)
     if any(finding.code == "units" for finding in diagnosis.findings):
         changed = True
-        sizes = {"inputUnits": list(entered or ()), "outputUnits": answered[0] if answered else None}
+        known = list(entered or ())
+        sizes = {"inputUnits": [] if None in known else known, "outputUnits": answered[0] if answered else None}
         document = {**document, **{key: size for key, size in sizes.items() if size}}
     return strict_json.dumps(_in_js_order(document), saved.meta_name) if changed else saved.raw(saved.meta_name)
 
