@@ -17,6 +17,7 @@ from torch import nn
 from tfjs_torch import MismatchError
 from tfjs_torch.fitting import History, categorical_crossentropy, fit, mean_squared_error, measured
 from tfjs_torch.loss_curve import curve
+from tfjs_torch.optimizers import optimizer_of
 
 X = torch.linspace(-1, 1, 64).reshape(32, 2)
 Y = nn.functional.one_hot((X.sum(1) > 0).long(), 2).float()
@@ -78,6 +79,22 @@ def test_losses_are_those_of_tfjs() -> None:
     # tf.metrics.categoricalCrossentropy(targets, given).mean() and tf.metrics.meanSquaredError of tf.js 4.22 said so
     assert float(categorical_crossentropy(given, targets)) == pytest.approx(6.021335124969482, abs=1e-6)
     assert float(mean_squared_error(given, targets)) == pytest.approx(0.3955555558204651, abs=1e-7)
+
+
+def test_rmsprop_is_that_of_tfjs() -> None:
+    # three steps of tf.train.rmsprop(0.01) of tf.js 4.22 down x * x / 2
+    told = [
+        [0.9683772325515747, -0.0003062119649257511, 0.00878673791885376, 0],
+        [0.9457880258560181, 0.00895231869071722, -0.022616952657699585, 0],
+        [0.9270530939102173, -0.022458650171756744, 0.007027311250567436, 0],
+    ]
+    x = nn.Parameter(torch.tensor([1, 1e-5, -3e-4, 0]))
+    steps = optimizer_of("rmsprop", [x], 0.01)
+    for wanted in told:
+        steps.zero_grad()
+        (x.square().sum() / 2).backward()
+        steps.step()
+        torch.testing.assert_close(x.detach(), torch.tensor(wanted), rtol=1e-6, atol=1e-9)
 
 
 def test_validation_rows_are_not_learnt() -> None:

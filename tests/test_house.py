@@ -28,7 +28,7 @@ ORDER = [
     "official", "engines", "given", "compat", "statistics", "oddities", "summary", "comparison", "changes",
     "torch_tensors", "containers", "layout", "layers", "assembly", "weights", "model",
     "exporting", "node", "sample_inputs", "trial", "outlining", "verifying", "conversion", "programs",
-    "processing", "randomness", "loss_curve", "fitting", "building", "ml5", "teachable", "cli", "__main__", "__init__",
+    "processing", "randomness", "loss_curve", "optimizers", "fitting", "building", "ml5", "teachable", "cli", "__main__", "__init__",
 ]  # fmt: skip
 WITH_TORCH = [
     "torch_tensors",
@@ -45,6 +45,7 @@ WITH_TORCH = [
     "programs",
     "processing",
     "randomness",
+    "optimizers",
     "fitting",
     "building",
     "teachable",

@@ -72,6 +72,16 @@ def test_the_interface_stays_and_with_it_the_meta_file() -> None:
     assert nn.files()["model.weights.bin"] != (CLASSIFIER / "model.weights.bin").read_bytes()
 
 
+def test_a_legend_that_leaves_out_an_output_is_not_trained() -> None:
+    nn = ml5.load(CLASSIFIER)
+    files = nn.files()
+    meta = json.loads(files["model_meta.json"])
+    del meta["outputs"]["colour"]["legend"]["red"]
+    odd = ml5.load({**files, "model_meta.json": json.dumps(meta).encode()})
+    with pytest.raises(MismatchError, match="legend: a code for each output"):
+        odd.train(colours(20))
+
+
 def test_new_labels_widen_the_last_layer_and_old_ones_are_kept() -> None:
     nn = ml5.load(CLASSIFIER)
     white = [{"r": 255 - i % 9, "g": 245, "b": 250, "colour": "white"} for i in range(30)]

@@ -22,20 +22,20 @@ from torch import Tensor, nn
 
 from .errors import FilesError, MismatchError
 from .loss_curve import curve
+from .optimizers import EPSILON, NAMES, optimizer_of
 from .randomness import Randomness
 from .saving import write_files
 
 OnEpoch = Callable[[dict[str, Any]], Any]
 Loss = Callable[[Tensor, Tensor], Tensor]
 
-_EPSILON: Final = 1e-7  # tf.js' backend().epsilon(), of its losses and of its Adam
 _FEW_NUMBERS: Final = 1 << 15  # of weights and of a batch, for which one thread is faster than several
 
 
 def categorical_crossentropy(given: Tensor, targets: Tensor) -> Tensor:
     """Mean over the rows; `given` are probabilities (tfjs-layers/src/losses.ts)."""
     shares = given / given.sum(-1, keepdim=True)
-    return -(targets * shares.clamp(_EPSILON, 1 - _EPSILON).log()).sum(-1).mean()
+    return -(targets * shares.clamp(EPSILON, 1 - EPSILON).log()).sum(-1).mean()
 
 
 def mean_squared_error(given: Tensor, targets: Tensor) -> Tensor:
@@ -134,8 +134,7 @@ def fit(
         module: takes float32 [batch, ...], gives [batch, units]. It ends in evaluation mode, where it was.
         inputs, targets: float32 [rows, ...] and [rows, units].
         loss: "categoricalCrossentropy" (outputs are probabilities) or "meanSquaredError".
-        optimizer: "adam", "sgd" or "rmsprop": torch's, with tf.js' epsilon and decay (whose RMSprop has the epsilon
-            within the root).
+        optimizer: "adam", "sgd" or "rmsprop", with tf.js' numbers.
         learning_rate, epochs, batch_size: as everywhere; an epoch sees all rows, shuffled.
         validation_split: share of the rows, drawn at random, that is only measured; 0 for none.
         seed: the same seed, data and machine give the same numbers; None draws other ones each time.
@@ -160,7 +159,7 @@ def fit(
     """
     _check(len(inputs), epochs, batch_size, learning_rate, validation_split)
     _one_of("loss", loss, _LOSSES)
-    _one_of("optimizer", optimizer, ("adam", "sgd", "rmsprop"))
+    _one_of("optimizer", optimizer, NAMES)
     place, seed = _device(device), _seed(seed)
     home = next((parameter.device for parameter in module.parameters()), torch.device("cpu"))
     kept = {key: value.detach().clone() for key, value in module.state_dict().items()}
@@ -333,14 +332,7 @@ def _device(device: torch.device | str) -> torch.device:
 def _optimizer(name: str, parameters: list[nn.Parameter], learning_rate: float) -> torch.optim.Optimizer:
     if not parameters:
         raise MismatchError("model", "weights that may change expected, found all of them frozen (trainable: false)")
-    if name == "sgd":
-        return torch.optim.SGD(parameters, lr=learning_rate)
-    if name == "rmsprop":
-        return torch.optim.RMSprop(parameters, lr=learning_rate, alpha=0.9, eps=_EPSILON)
-    try:
-        return torch.optim.Adam(parameters, lr=learning_rate, eps=_EPSILON, fused=True)  # some three times as fast
-    except RuntimeError:  # not on this device, or in this torch
-        return torch.optim.Adam(parameters, lr=learning_rate, eps=_EPSILON)
+    return optimizer_of(name, parameters, learning_rate)
 
 
 def _refuse_nonsense(loss: float, epoch: int, learning_rate: float) -> None:

@@ -11,6 +11,7 @@ from ..errors import MismatchError, warn
 from .creating import MOST_LABELS
 from .data import Row
 from .encoding import label_of, listed
+from .meta import Column, one_hot
 
 
 class Learning(NamedTuple):
@@ -43,6 +44,19 @@ def new_labels(rows: Sequence[Row], column: str, known: Sequence[str]) -> list[s
             column, f"at most {MOST_LABELS} labels expected, found {len(asked)}; is it a column of labels?"
         )
     return [label for label in asked if label not in known]
+
+
+def refuse_gaps(column: Column) -> None:
+    """ml5 reads labels by their rank and learns them by their codes: those must say the same.
+
+    Raises:
+        MismatchError: a legend that leaves out a unit, or holds codes that are not one-hot.
+    """
+    if column.codes != one_hot(column.labels):
+        raise MismatchError(
+            f"model_meta.json: outputs: {column.name}: legend",
+            "a code for each output, with a single 1, expected, found others; answers and training would differ",
+        )
 
 
 def tell_of_missing(labels: Sequence[str], targets: Tensor) -> None:

@@ -17,7 +17,7 @@ from ..layers.network import LayersModel
 from .creating import Plan, created, meta_of
 from .data import Row, numbers_of, rows_of
 from .encoding import array_of, classified, encode, encode_targets, listed, predicted, samples_of
-from .learning import LEARNING, Learning, new_labels, tell_of_growth, tell_of_missing
+from .learning import LEARNING, Learning, new_labels, refuse_gaps, tell_of_growth, tell_of_missing
 from .meta import Meta, js_keys
 from .writing import dumped, saved_files, write
 
@@ -336,6 +336,7 @@ class NeuralNetwork:
         assert self._meta is not None
         if not self.labels:
             return
+        refuse_gaps(self._meta.outputs[0])
         new = new_labels(rows, self.outputs[0], self.labels)
         if new:
             self._widen(new, seed)
