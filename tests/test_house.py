@@ -28,7 +28,8 @@ ORDER = [
     "official", "engines", "given", "compat", "statistics", "oddities", "summary", "comparison", "changes",
     "torch_tensors", "containers", "layout", "layers", "assembly", "weights", "model",
     "exporting", "node", "sample_inputs", "trial", "outlining", "verifying", "conversion", "programs",
-    "processing", "randomness", "loss_curve", "optimizers", "fitting", "building", "ml5", "teachable", "cli", "__main__", "__init__",
+    "processing", "randomness", "loss_curve", "optimizers", "fitting", "building", "ml5", "teachable", "cli",
+    "__main__", "__init__",
 ]  # fmt: skip
 WITH_TORCH = [
     "torch_tensors",
