@@ -130,6 +130,7 @@ def test_train_writes_three_files_and_a_curve(tmp_path: Path, capsys: pytest.Cap
     printed = capsys.readouterr()
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["loss.svg", *sorted(NAMES)]
     assert "20 epochs: loss" in printed.out
+    assert "right before, 100.0% right after" in printed.out
     assert printed.err.startswith("epoch 1/20")
     assert "<svg" in (tmp_path / "out/loss.svg").read_text()
     again = ml5.load(COLOURS)

@@ -208,7 +208,7 @@ def _train(args: argparse.Namespace) -> int:
     network = ml5.load(args.path)
     if not isinstance(network, ml5.NeuralNetwork):
         raise MismatchError(args.path, "a save of neuralNetwork expected, found something else; use Python for it")
-    before = list(network.labels)
+    before, at_first = list(network.labels), _measured(network, args.data)
     line = _LossLine()
     try:
         history = network.train(
@@ -225,8 +225,18 @@ def _train(args: argparse.Namespace) -> int:
     if new:
         print(f"new labels: {', '.join(new)}")
     print(f"{plural(len(history.epochs), 'epoch')}: {_said(history.epochs[-1])}")
+    print(f"on all these data: {at_first} before, {_measured(network, args.data)} after")
     print(f"written: {args.out}, {curve}")
     return 0
+
+
+def _measured(network: Any, data: str) -> str:
+    """The share of right answers, or the loss of a regression; labels that are new cannot be right."""
+    try:
+        found = network.evaluate(data)
+    except MismatchError:  # if it is more than a new label, train will say so
+        return "not all labels known"
+    return f"{found['accuracy']:.1%} right" if "accuracy" in found else f"loss {number(found['loss'])}"
 
 
 def _curve_path(out: str, given: str | None) -> Path:
