@@ -158,18 +158,14 @@ def test_data_that_do_not_fit_are_one_line_and_nothing_is_written(
     assert not (tmp_path / "out").exists()
 
 
+def training(out: Path) -> list[str]:
+    given = [COLOURS, COLOURS / "data.json", out]
+    return [sys.executable, "-m", "tfjs_torch", "ml5", "train", *map(str, given)]
+
+
 def test_on_a_terminal_one_line_of_loss_is_written_over(tmp_path: Path) -> None:
     keyboard, screen = pty.openpty()
-    command = [
-        sys.executable,
-        "-m",
-        "tfjs_torch",
-        "ml5",
-        "train",
-        str(COLOURS),
-        str(COLOURS / "data.json"),
-        str(tmp_path / "o"),
-    ]
+    command = training(tmp_path / "o")
     process = subprocess.Popen([*command, "--epochs", "5"], cwd=ROOT, stderr=screen, stdout=subprocess.DEVNULL)
     assert process.wait(60) == 0
     os.close(screen)
@@ -180,16 +176,7 @@ def test_on_a_terminal_one_line_of_loss_is_written_over(tmp_path: Path) -> None:
 
 
 def test_stopping_leaves_nothing(tmp_path: Path) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "tfjs_torch",
-        "ml5",
-        "train",
-        str(COLOURS),
-        str(COLOURS / "data.json"),
-        str(tmp_path / "o"),
-    ]
+    command = training(tmp_path / "o")
     process = subprocess.Popen([*command, "--epochs", "1000000"], cwd=ROOT, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     assert process.stderr.readline().startswith("epoch 1/")

@@ -173,10 +173,7 @@ def fit(
             history = History()
             with _one_thread(_is_small(trained, rows[0][: int(batch_size)])):
                 for epoch in range(1, int(epochs) + 1):
-                    order = torch.randperm(len(rows[0]), generator=shuffling).to(place)
-                    found = run.epoch(rows, order.split(int(batch_size)), steps)
-                    if others:
-                        found |= {f"val_{key}": value for key, value in run.measure(others, int(batch_size)).items()}
+                    found = run.epoch_and_measure(rows, others, int(batch_size), steps, shuffling)
                     _refuse_nonsense(found["loss"], epoch, learning_rate)
                     history.epochs.append({"epoch": epoch, "epochs": int(epochs), **found})
                     _tell(history.epochs[-1], bar, on_epoch)
@@ -241,6 +238,19 @@ class _Run:
         said = {kind for weight in getattr(module, "layer_weights", ()) for kind, spec in weight.config.items() if spec}
         self.penalty: Any = getattr(module, "regularization_loss", None) if "regularizer" in said else None
         self.constrain: Any = getattr(module, "apply_constraints", None) if "constraint" in said else None
+
+    def epoch_and_measure(
+        self,
+        rows: tuple[Tensor, Tensor],
+        others: tuple[Tensor, Tensor] | None,
+        batch_size: int,
+        steps: Any,
+        shuffling: torch.Generator,
+    ) -> dict[str, float]:
+        order = torch.randperm(len(rows[0]), generator=shuffling).to(rows[0].device)
+        found = self.epoch(rows, order.split(batch_size), steps)
+        measured = self.measure(others, batch_size) if others else {}
+        return {**found, **{f"val_{key}": value for key, value in measured.items()}}
 
     def epoch(self, rows: tuple[Tensor, Tensor], batches: tuple[Tensor, ...], steps: Any) -> dict[str, float]:
         self.module.train()

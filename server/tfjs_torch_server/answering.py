@@ -10,6 +10,7 @@ import numpy as np
 from starlette.datastructures import QueryParams
 
 from tfjs_torch import TfjsTorchError, errors, ml5
+from tfjs_torch.ml5.encoding import classified
 from tfjs_torch.ml5.pictures import as_text
 
 from .looking import arrays_of, artifacts_of, computed, json_in, refuse_huge
@@ -108,10 +109,5 @@ def _of_teachable(artifacts: Any, metadata: Any, given: Any, work: Work) -> Any:
             "give the network's own numbers in inputs",
         )  # fmt: skip
     names = [str(label) for label in labels]
-    results = [_ranked(names, row) for row in outputs.tolist()]
+    results = [classified(names, row) for row in outputs.tolist()]
     return results[0] if single else results
-
-
-def _ranked(labels: list[str], row: list[float]) -> list[dict[str, Any]]:
-    pairs = sorted(zip(labels, row, strict=True), key=lambda pair: -pair[1])
-    return [{"label": label, "confidence": value} for label, value in pairs]

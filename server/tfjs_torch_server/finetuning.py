@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from tfjs_torch import TfjsTorchError, UnsupportedError, ml5, processing, read_artifacts
-from tfjs_torch.ml5.data import rows_of
-from tfjs_torch.ml5.encoding import js_text
+from tfjs_torch.ml5.data import output_of, rows_of
+from tfjs_torch.ml5.meta import js_text
 
 from .looking import refuse_huge
 from .problems import Problem
@@ -218,7 +218,7 @@ def _refuse_odd_labels(rows: Sequence[Any], network: Any, name: str) -> None:
         return
     found = set(network.labels)
     for number, (_, ys) in enumerate(rows, 1):
-        value = _output(ys, network.outputs[0])
+        value = output_of(ys, network.outputs[0])
         if isinstance(value, list | dict):
             raise Problem(
                 422, f"{name}: row {number}", f"a text as {network.outputs[0]} expected, found {type(value).__name__}",
@@ -241,7 +241,7 @@ def _measured(network: Any, rows: Sequence[Any], at_once: int, clock: _Clock) ->
     """Loss and, of a classifier, the share of right answers; labels that it does not know yet are wrong answers."""
     known = rows
     if network.labels:
-        known = [row for row in rows if js_text(_output(row[1], network.outputs[0])) in network.labels]
+        known = [row for row in rows if js_text(output_of(row[1], network.outputs[0])) in network.labels]
     sums: dict[str, float] = {}
     for start in range(0, len(known), at_once):
         clock.look()
@@ -250,10 +250,6 @@ def _measured(network: Any, rows: Sequence[Any], at_once: int, clock: _Clock) ->
             sums[name] = sums.get(name, 0.0) + value * len(some)
     found = {"accuracy": sums.get("accuracy", 0.0) / len(rows)} if network.labels else {}
     return found | ({"loss": sums["loss"] / len(rows)} if len(known) == len(rows) else {})
-
-
-def _output(ys: Any, name: str) -> Any:
-    return ys.get(name) if isinstance(ys, Mapping) else ys[0] if isinstance(ys, list | tuple) and ys else ys
 
 
 def _ordered(files: Mapping[str, bytes], first: str) -> dict[str, bytes]:

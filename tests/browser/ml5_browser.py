@@ -127,7 +127,14 @@ def open_chromium() -> Iterator[Browser]:
 @contextmanager
 def serve(folder: Path) -> Iterator[str]:
     """The address of a web server of `folder`, on this machine only."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=str(folder))) as server:
+    with running(ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=str(folder)))) as address:
+        yield address
+
+
+@contextmanager
+def running(server: ThreadingHTTPServer) -> Iterator[str]:
+    """The address of a server that runs in a thread of its own."""
+    with server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:

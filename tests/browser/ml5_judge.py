@@ -7,7 +7,6 @@ with Ml5Judge() as judge:
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, unquote, urlsplit
 
-from ml5_browser import ML5, REPOSITORY, Ml5Error, SetupError, listen, open_chromium, payload
+from ml5_browser import ML5, REPOSITORY, Ml5Error, SetupError, listen, open_chromium, payload, running
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -198,11 +197,5 @@ def serve_memory(files: Mapping[str, bytes]) -> Iterator[str]:
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}"
-        finally:
-            server.shutdown()
-            thread.join()
+    with running(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as address:
+        yield address

@@ -89,6 +89,18 @@ def numbers_of(side: Any, columns: Iterable[str]) -> Any:
     return {name: _number(value) if name in wanted else value for name, value in side.items()}
 
 
+def output_of(ys: Any, name: str) -> Any:
+    """The value of the first output in a row's ys: by name, by position, or bare; None where there is none.
+
+    Example:
+        >>> output_of({"colour": "red"}, "colour"), output_of(["red"], "colour"), output_of("red", "colour")
+        ('red', 'red', 'red')
+    """
+    if isinstance(ys, Mapping):
+        return ys.get(name)
+    return (ys[0] if ys else None) if isinstance(ys, (list, tuple)) else ys
+
+
 def is_number(value: Any) -> bool:
     """Whether a cell can be read as a number."""
     return not isinstance(_number(value), str)

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import MismatchError
-from .meta import Column, Meta
+from .meta import Column, Meta, js_text
 from .pictures import is_picture, pixels_of
 
 Array = npt.NDArray[np.float32]
@@ -241,16 +241,7 @@ def label_of(value: Any, where: str) -> str:
     plain = isinstance(value, (str, bool, np.bool_)) or (isinstance(value, numbers.Real) and value == value)
     if not plain:
         raise MismatchError(where, f"a label (text, or a number) expected, found {_said(value)}")
-    return str(value) if isinstance(value, str) else js_text(value)
-
-
-def js_text(value: Any) -> str:
-    """A value as JavaScript makes a key of it: 1.0 is "1", True is "true"."""
-    if isinstance(value, (bool, np.bool_)):
-        return "true" if value else "false"
-    if isinstance(value, (float, np.floating)) and float(value).is_integer():
-        return str(int(value))
-    return str(value)
+    return js_text(value)
 
 
 def _finite(value: Any, where: str) -> float:

@@ -138,7 +138,7 @@ def open_source(source: Any) -> tuple[SourceFiles, str | None]:
     if isinstance(source, Mapping):
         return MemoryFiles(source), None
     if isinstance(source, (list, tuple)):
-        return MemoryFiles(_listed(source)), None
+        return MemoryFiles(listed_files(source)), None
     try:
         path = Path(source)
     except TypeError:
@@ -189,7 +189,12 @@ def _likely_first(names: Sequence[str]) -> list[str]:
     return sorted((name for name in names if ".json" in name), key=lambda name: (name not in usual, name))
 
 
-def _listed(source: Sequence[Any]) -> dict[str, Path]:
+def listed_files(source: Sequence[Any]) -> dict[str, Path]:
+    """{name: path} of a list of paths.
+
+    Raises:
+        FilesError: something else in it, a file that is not there, or two of one name.
+    """
     files: dict[str, Path] = {}
     for item in source:
         if not isinstance(item, (str, os.PathLike)):
@@ -198,7 +203,7 @@ def _listed(source: Sequence[Any]) -> dict[str, Path]:
         if not is_file(path):
             raise FilesError(str(path), "a file expected, found nothing there; check the path")
         if path.name in files:
-            raise FilesError("source", f"files of different names expected, found {path.name!r} twice")
+            raise FilesError("source", f"files of different names, each name once, expected, found {path.name!r} twice")
         files[path.name] = path
     return files
 

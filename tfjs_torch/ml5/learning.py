@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from torch import Tensor
 
 from ..errors import MismatchError, warn
 from .creating import MOST_LABELS
-from .data import Row
+from .data import Row, output_of
 from .encoding import label_of, listed
 from .meta import Column, one_hot
 
@@ -37,7 +37,7 @@ def new_labels(rows: Sequence[Row], column: str, known: Sequence[str]) -> list[s
     Raises:
         MismatchError: a label that is none.
     """
-    labels = [(at, _output(ys, column)) for at, (_, ys) in enumerate(rows, 1)]
+    labels = [(at, output_of(ys, column)) for at, (_, ys) in enumerate(rows, 1)]
     asked = dict.fromkeys(label_of(label, f"row {at}: {column}") for at, label in labels if label is not None)
     if len(asked) > MOST_LABELS:
         raise MismatchError(
@@ -73,10 +73,3 @@ def tell_of_growth(before: float, after: float, rate: float) -> None:
             f"training: the loss on these data grew from {before:.4g} to {after:.4g}; "
             f"a learning_rate below {rate:g}, such as {rate / 10:g}, or more epochs help"
         )
-
-
-def _output(ys: Any, name: str) -> Any:
-    """The label of a row; None where it has none, which encoding tells."""
-    if isinstance(ys, dict):
-        return ys.get(name)
-    return ys[0] if isinstance(ys, (list, tuple)) and ys else ys if isinstance(ys, str) else None

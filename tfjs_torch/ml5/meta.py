@@ -14,6 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ..errors import ManifestError
 
 _INDEX = re.compile(r"0|[1-9][0-9]{0,9}")
@@ -28,6 +30,20 @@ def js_keys(keys: Iterable[str]) -> list[str]:
     """
     given = list(keys)
     return sorted(filter(is_index, given), key=int) + [key for key in given if not is_index(key)]
+
+
+def js_text(value: Any) -> str:
+    """A value as JavaScript makes a key of it.
+
+    Example:
+        >>> js_text(1.0), js_text(True), js_text("a")
+        ('1', 'true', 'a')
+    """
+    if isinstance(value, (bool, np.bool_)):
+        return "true" if value else "false"
+    if isinstance(value, (float, np.floating)) and float(value).is_integer():
+        return str(int(value))
+    return str(value)
 
 
 def is_index(key: str) -> bool:
@@ -224,7 +240,7 @@ def _codes(entry: Mapping[str, Any], where: str) -> dict[str, tuple[float, ...]]
         unique = entry.get("uniqueValues")
         if not isinstance(unique, list) or not unique:
             raise ManifestError(f"{where}: legend", "{label: one-hot code} expected, found none")
-        return one_hot([_text(value) for value in unique])
+        return one_hot([js_text(value) for value in unique])
     codes: dict[str, tuple[float, ...]] = {}
     for label in js_keys(_object(legend, f"{where}: legend")):
         code = legend[label]
@@ -239,10 +255,6 @@ def _codes(entry: Mapping[str, Any], where: str) -> dict[str, tuple[float, ...]]
 def _is_true(value: Any) -> bool:
     """As JavaScript's `if` has it: empty lists and objects are true."""
     return isinstance(value, (list, dict)) or bool(value)
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else "true" if value is True else "false" if value is False else str(value)
 
 
 def _object(value: Any, where: str) -> Mapping[str, Any]:

@@ -10,11 +10,11 @@ from typing import Any
 
 from .. import strict_json
 from ..artifacts import Artifacts, read_artifacts
-from ..errors import FilesError, TfjsTorchError, UnsupportedError, warn
+from ..errors import TfjsTorchError, UnsupportedError, warn
 from ..layers.network import LayersModel
 from ..model import load_model
 from .creating import Layers, plan_of
-from .gathering import gather, kind_of
+from .gathering import gather, kind_of, listed_files
 from .meta import Meta, parse_meta
 from .network import NeuralNetwork
 
@@ -82,11 +82,6 @@ def is_extractor(document: Any) -> bool:
     return "ml5Specs" in document or (isinstance(own, Mapping) and "labelIndex" in own)
 
 
-def is_knn(document: Any) -> bool:
-    """Whether a JSON is what KNNClassifier saves."""
-    return isinstance(document, Mapping) and {"dataset", "tensors"} <= document.keys()
-
-
 def is_teachable(source: Any) -> bool:
     """Whether a place holds a Teachable Machine export: metadata.json, and no meta of ml5.
 
@@ -105,14 +100,7 @@ def as_source(source: Any) -> Any:
     Raises:
         FilesError: two files of one name, or something else in the list.
     """
-    if not isinstance(source, (list, tuple)):
-        return source
-    files: dict[str, Path] = {}
-    for path in source:
-        if not isinstance(path, (str, os.PathLike)) or Path(path).name in files:
-            raise FilesError("source", f"paths of files, each name once, expected, found {path!r:.80}")
-        files[Path(path).name] = Path(path)
-    return files
+    return listed_files(source) if isinstance(source, (list, tuple)) else source
 
 
 def meta_of(artifacts: Artifacts) -> tuple[Meta | None, bytes | None]:
@@ -152,7 +140,9 @@ def knn_document(source: Any) -> tuple[Any, str] | None:
     files = {name: data for name, data in files.items() if name.endswith(".json")}
     if "model.json" in files or len(files) > _MOST_JSONS:
         return None
-    found = [(document, name) for name, data in files.items() if is_knn(document := _json_or_none(data, name))]
+    found = [
+        (document, name) for name, data in files.items() if kind_of(document := _json_or_none(data, name)) == "knn"
+    ]
     return found[0] if len(found) == 1 else None
 
 
