@@ -168,6 +168,23 @@ def eventually(holds: Callable[[], Any], seconds: float = SECONDS_TO_CLEAN) -> b
     return True
 
 
+@contextlib.contextmanager
+def leaving_nothing(server: Server) -> Iterator[None]:
+    """Afterwards nothing lies on disk that did not before; what earlier requests left may go meanwhile."""
+    before = set(server.left())
+    yield
+    assert eventually(lambda: before.issuperset(server.left())), set(server.left()) - before
+
+
+@contextlib.contextmanager
+def unharmed(server: Server) -> Iterator[None]:
+    """Afterwards a server has left nothing on disk, and has no more files open than before."""
+    open_files = server.open_files()
+    with leaving_nothing(server):
+        yield
+    assert eventually(lambda: server.open_files() <= open_files), f"{server.open_files()} open, not {open_files}"
+
+
 def sample(name: str = "ml5-classifier") -> dict[str, bytes]:
     """The three files of a sample, as ml5 saved them."""
     return {file: (SAMPLES / name / file).read_bytes() for file in MODEL_FILES}

@@ -24,6 +24,7 @@ from serving import (
     problem_of,
     send_raw,
     serving,
+    unharmed,
     upload,
     zip_of,
 )
@@ -59,11 +60,9 @@ def tick(state_dict: dict, options: dict) -> dict:
 
 
 @pytest.fixture(autouse=True)
-def unharmed(fort: Server) -> Iterator[None]:
-    before, left = fort.open_files(), fort.left()
-    yield
-    assert eventually(lambda: set(fort.left()) <= set(left)), fort.left()  # what others left may go meanwhile
-    assert eventually(lambda: fort.open_files() <= before), f"{before} open files before, {fort.open_files()} now"
+def nobody_hurt(fort: Server) -> Iterator[None]:
+    with unharmed(fort):
+        yield
 
 
 def request_of(server: Server, path: str, files: dict[str, bytes], *headers: str) -> bytes:

@@ -264,7 +264,7 @@ def test_who_closes_the_stream_ends_the_training_and_leaves_nothing() -> None:
                 assert next(line for line in lines if line.startswith("event: progress"))
                 assert not rests(server)
         assert eventually(lambda: rests(server))
-        assert server.left() == []
+        assert eventually(lambda: server.left() == [])
 
 
 def test_who_does_not_wait_for_the_files_ends_the_training_too() -> None:
@@ -273,7 +273,7 @@ def test_who_does_not_wait_for_the_files_ends_the_training_too() -> None:
         with httpx.Client(trust_env=False, timeout=3) as client, pytest.raises(httpx.ReadTimeout):
             client.post(f"{server.url}/convert", content=body, headers={"Content-Type": kind})
         assert eventually(lambda: rests(server))
-        assert server.left() == []
+        assert eventually(lambda: server.left() == [])
 
 
 def test_a_server_that_is_stopped_does_not_wait_for_a_training() -> None:

@@ -22,7 +22,6 @@ from serving import (
     Files,
     Server,
     ask,
-    eventually,
     get,
     head_of,
     multipart,
@@ -33,6 +32,7 @@ from serving import (
     problem_of,
     send_raw,
     serving,
+    unharmed,
     zipped,
 )
 
@@ -60,12 +60,10 @@ def fort() -> Iterator[Server]:
 
 
 @pytest.fixture(autouse=True)
-def unharmed(fort: Server) -> Iterator[None]:
+def nobody_hurt(fort: Server) -> Iterator[None]:
     """After each test: nothing on disk, no more open files than before, and the server answers."""
-    before, left = fort.open_files(), fort.left()
-    yield
-    assert eventually(lambda: fort.left() == left), fort.left()
-    assert eventually(lambda: fort.open_files() <= before), f"{before} open files before, {fort.open_files()} now"
+    with unharmed(fort):
+        yield
     assert get(fort, "/healthz").status_code == 200
 
 
