@@ -6,6 +6,7 @@ and checked, a zip may not unpack to far more than it is.
 
 from __future__ import annotations
 
+import copy
 import io
 import os
 import zipfile
@@ -40,6 +41,9 @@ class SourceFiles(Protocol):
     def describe(self, name: str) -> str:
         """A file's name for messages."""
 
+    def below(self, folder: str) -> SourceFiles:
+        """The files of a folder in it, as a place of its own."""
+
 
 class FolderFiles:
     def __init__(self, folder: Path) -> None:
@@ -68,6 +72,9 @@ class FolderFiles:
 
     def describe(self, name: str) -> str:
         return os.path.join(self.where, name.removeprefix("./"))
+
+    def below(self, folder: str) -> FolderFiles:
+        return FolderFiles(resolve_inside(self.folder, folder, self.where))
 
     def _is_inside(self, name: str) -> bool:
         try:
@@ -113,6 +120,11 @@ class MemoryFiles:
     def describe(self, name: str) -> str:
         return name
 
+    def below(self, folder: str) -> MemoryFiles:
+        own = f"{inside(folder, self.where)}/"
+        files = {name[len(own) :]: data for name, data in self._files.items() if name.startswith(own)}
+        return MemoryFiles(files, f"{self.where}/{folder}")
+
 
 class ZipFiles:
     """Files of a .zip; a folder that holds all of them, and what macOS adds, are looked through."""
@@ -155,6 +167,13 @@ class ZipFiles:
 
     def describe(self, name: str) -> str:
         return f"{self.where}/{name}"
+
+    def below(self, folder: str) -> ZipFiles:
+        own = f"{inside(folder, self.where)}/"
+        made = copy.copy(self)
+        made.where = f"{self.where}/{folder}"
+        made._members = {name[len(own) :]: member for name, member in self._members.items() if name.startswith(own)}
+        return made
 
 
 class ZipShard(MemoryShard):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 VERSIONS = {"1.4.0": ML5, "0.12.2": REPOSITORY / "tests/js/node_modules/ml5-0.12/dist/ml5.min.js"}
 ROUTES = ("string", "object", "files")
 SCRIPT = Path(__file__).with_suffix(".js")
+LOST = Path(__file__).with_name("lost.js")
 
 # Far beyond any answer on a busy machine: only an ml5 that says nothing at all gets here.
 SECONDS_TO_ANSWER = 20
@@ -111,6 +112,44 @@ class Ml5Judge:
         """Only loads. Beware: ml5 1.x "loads" some files that no question can follow. Raises: Ml5Error."""
         self.ask(version, route, files, task, [])
 
+    def run(self, version: str, files: Mapping[str, bytes], picked: Mapping[str, bytes], page: str = "") -> Any:
+        """What a sketch of its own puts into `window.answers`.
+
+        `files`: {path: bytes} of its folder, which is "/sketch/"; ml5 lies in "ml5@VERSION/ml5.min.js" there.
+        `picked`: what is chosen in the first file picker of the page.
+        `page`: what is opened, as "index.html?id=1"; "" is index.html as well.
+        Raises: Ml5Error when something goes wrong before.
+        """
+        own = {f"/sketch/{name}": content for name, content in files.items()}
+        own[f"/sketch/ml5@{version}/ml5.min.js"] = VERSIONS[version].read_bytes()
+        own["/sketch/"] = files["index.html"]
+        self._served.update(own)
+        try:
+            return self._in_thread(lambda: self._run(f"{self._address}/sketch/{page}", picked))
+        finally:
+            for path in own:
+                del self._served[path]
+
+    def _run(self, address: str, picked: Mapping[str, bytes]) -> Any:
+        from playwright.sync_api import Error
+
+        page = self._chromium.new_page()
+        try:
+            complaints = listen(page)
+            page.add_init_script(path=LOST)
+            page.goto(address)
+            if picked:
+                page.set_input_files("input", [payload(name, data) for name, data in picked.items()])
+            page.wait_for_function("window.answers || window.lost", timeout=SECONDS_TO_ANSWER * 1000)
+            answers, lost = page.evaluate("[window.answers, window.lost]")
+            if lost:
+                raise Ml5Error(_reason(lost, complaints))
+            return answers
+        except Error as error:
+            raise Ml5Error(_reason(error.message, complaints)) from error
+        finally:
+            page.close()
+
     def _in_thread(self, work: Callable[[], T]) -> T:
         return self._thread.submit(work).result()
 
@@ -189,7 +228,8 @@ def serve_memory(files: Mapping[str, bytes]) -> Iterator[str]:
                 self.send_error(404)
                 return
             self.send_response(200)
-            self.send_header("Content-Type", TYPES.get(Path(path).suffix, "application/octet-stream"))
+            kind = "text/html" if path.endswith("/") else TYPES.get(Path(path).suffix, "application/octet-stream")
+            self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(found)))
             self.end_headers()
             self.wfile.write(found)

@@ -110,7 +110,15 @@ def gather(source: Any) -> Saved:
     Raises:
         FilesError: there is no such place, or it holds several models.
     """
-    files, given = open_source(source)
+    return gathered(*open_source(source))
+
+
+def gathered(files: SourceFiles, given: str | None = None) -> Saved:
+    """gather in a place that is open; `given`: the name of the JSON, where it is known.
+
+    Raises:
+        FilesError: it holds several models.
+    """
     names = sorted(files.names()) if isinstance(files, FolderFiles) else list(files.names())
     names = [name for name in names if "/" not in name]
     parsed = {name: _parsed(files, name) for name in _likely_first(names)[:_MOST_PARSED]}
