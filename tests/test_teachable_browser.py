@@ -12,10 +12,14 @@ import numpy as np
 import pytest
 from ml5_browser import REPOSITORY, open_chromium, require_ml5, serve
 from PIL import Image
+from sounds import ODD, wav
+from sounds import noise as sound_noise
 
+from tfjs_torch import TfjsTorchError
 from tfjs_torch.teachable.analyser import normalized, spectrogram
 from tfjs_torch.teachable.canvas import cropped
 from tfjs_torch.teachable.pictures import prepared
+from tfjs_torch.teachable.recordings import sound_of
 
 SECOND = 44_100
 TIMES = np.arange(SECOND) / SECOND
@@ -53,6 +57,10 @@ def encoded(pixels: Any, kind: str = "PNG", **options: Any) -> tuple[str, bytes]
     Image.fromarray(pixels).save(stream, kind, **options)
     data = stream.getvalue()
     return f"data:image/{kind.lower()};base64,{base64.b64encode(data).decode()}", data
+
+
+def in_base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
 
 
 def decoded(answer: str, dtype: Any = np.uint8) -> Any:
@@ -157,14 +165,60 @@ SOUNDS = {
     "sweep in 16 bit": np.round(16000 * np.sin(2 * np.pi * (200 + 1500 * TIMES) * TIMES)) / 32768,
 }
 
+RATES = [48_000, 22_050, 16_000, 96_000, 8000, 44_100]
+# Chromium's own way to one channel, 5.1 included, and of 3 the first.
+KINDS = [
+    (44_100, 1, "u1"),
+    (48_000, 2, "i2"),
+    (16_000, 1, "i3"),
+    (96_000, 3, "i4"),
+    (32_000, 4, "f4"),
+    (22_050, 6, "i2"),
+]
+
 
 @pytest.mark.parametrize("name", SOUNDS)
 def test_spectrograms_are_chromiums_where_float32_can_tell(page: Any, name: str) -> None:
     sound = SOUNDS[name].astype(np.float32)
-    data = base64.b64encode(sound.tobytes()).decode()
-    theirs, ours = decoded(page.evaluate("heard", [data, 43, 232]), np.float32).reshape(43, 232), spectrogram(sound)
+    assert_heard_alike(spectrogram(sound), page.evaluate("heard", [in_base64(sound.tobytes()), 43, 232]))
+
+
+def assert_heard_alike(ours: Any, answer: str) -> None:
+    theirs = decoded(answer, np.float32).reshape(43, 232)
     loud = ours > ours.max(axis=1, keepdims=True) - 90
     assert np.abs(ours - theirs)[loud].max() < 0.01
     scaled = np.abs(normalized(ours[None]) - normalized(theirs[None]))
     assert scaled.mean() < 0.001
     assert scaled.max() < 0.5
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("rate", RATES)
+def test_other_rates_become_the_samples_that_chromium_makes(
+    page: Any, tmp_path: Path, rate: int, channels: int
+) -> None:
+    data = wav(sound_noise(2 * rate, channels), rate, "f4")
+    (tmp_path / "noise.wav").write_bytes(data)
+    theirs = np.mean([decoded(each, np.float32) for each in page.evaluate("decodedChannels", [in_base64(data)])], 0)
+    ours = sound_of(tmp_path / "noise.wav")
+    assert len(ours) == len(theirs)
+    assert np.abs(ours - theirs).max() < 4e-7  # 0 for one channel where Chromium's processor has AVX2 and FMA
+
+
+@pytest.mark.parametrize(("rate", "channels", "kind"), KINDS)
+def test_files_sound_as_in_chromium(page: Any, tmp_path: Path, rate: int, channels: int, kind: str) -> None:
+    data = wav(sound_noise(rate * 11 // 10, channels), rate, kind)
+    (tmp_path / "noise.wav").write_bytes(data)
+    assert_heard_alike(spectrogram(tmp_path / "noise.wav"), page.evaluate("heardFile", [in_base64(data), 43, 232]))
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_files_are_read_or_refused_as_in_chromium(page: Any, tmp_path: Path, name: str) -> None:
+    (tmp_path / "odd.wav").write_bytes(ODD[name])
+    channels = page.evaluate("decodedChannels", [in_base64(ODD[name])])
+    if channels is None:
+        with pytest.raises(TfjsTorchError, match="expected, found"):
+            sound_of(tmp_path / "odd.wav")
+    else:
+        theirs = decoded(channels[0], np.float32)
+        np.testing.assert_allclose(sound_of(tmp_path / "odd.wav"), theirs, atol=4e-7)

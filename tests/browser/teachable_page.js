@@ -33,13 +33,33 @@ async function squashedNumbers([address]) {
   return inBase64(new Uint8Array((await made.data()).buffer));
 }
 
+const bytesOf = (base64) => Uint8Array.from(atob(base64), (c) => c.charCodeAt(0)).buffer;
+
+const decodedSound = (base64) => new OfflineAudioContext(1, 1, 44100).decodeAudioData(bytesOf(base64));
+
+/** The channels of a sound file at 44100 Hz, float32; null where it is refused. */
+async function decodedChannels([base64]) {
+  const sound = await decodedSound(base64).catch(() => null);
+  const channels = [...Array(sound?.numberOfChannels ?? 0).keys()].map((i) => sound.getChannelData(i).slice());
+  return sound && channels.map((samples) => inBase64(new Uint8Array(samples.buffer)));
+}
+
+/** The same of a sound file as `heard` gives of samples. */
+async function heardFile([base64, frames, bins]) {
+  return analysed(await decodedSound(base64), frames, bins);
+}
+
 /** What an analyser set up as speech-commands does gives every 1024 samples of mono float32 sound, in decibels. */
 async function heard([base64, frames, bins]) {
-  const sound = new Float32Array(Uint8Array.from(atob(base64), (c) => c.charCodeAt(0)).buffer);
+  const samples = new Float32Array(bytesOf(base64));
+  const sound = new AudioBuffer({ length: samples.length, sampleRate: 44100 });
+  sound.copyToChannel(samples, 0);
+  return analysed(sound, frames, bins);
+}
+
+async function analysed(sound, frames, bins) {
   const context = new OfflineAudioContext(1, sound.length, 44100);
-  const source = context.createBufferSource();
-  source.buffer = context.createBuffer(1, sound.length, 44100);
-  source.buffer.copyToChannel(sound, 0);
+  const source = Object.assign(context.createBufferSource(), { buffer: sound });
   const analyser = Object.assign(context.createAnalyser(), { fftSize: 2048, smoothingTimeConstant: 0 });
   source.connect(analyser).connect(context.destination);
   source.start();

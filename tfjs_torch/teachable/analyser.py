@@ -9,29 +9,26 @@ Sources: speech-commands/src/browser_fft_extractor.ts and browser_fft_utils.ts o
 from __future__ import annotations
 
 import os
-import wave
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import FilesError, MismatchError
+from ..errors import MismatchError
+from .recordings import sound_of
+from .resampling import RATE, Floats
 
-Floats = npt.NDArray[np.float32]
-
-RATE: Final = 44_100
 HOP: Final = 1024
 WINDOW: Final = 2 * HOP
 _EPSILON: Final = 1e-7  # tf.js' backend().epsilon()
-_WIDTHS: Final = {1: "u1", 2: "<i2", 4: "<i4"}
 
 
 def spectrogram(sound: Any, frames: int = 43, bins: int = 232) -> Floats:
     """What the browser's analyser gives for a recording, in decibels, before normalisation.
 
     Args:
-        sound: path of a .wav of 44 100 Hz (8, 16, 24 or 32 bit integers; channels are averaged), or float samples
-            between -1 and 1, [n].
+        sound: path of a .wav of any usual rate and width (see recordings; its channels are mixed, it is resampled as
+            by a browser, and of long ones the first minute is read), or float samples of 44 100 Hz from -1 to 1, [n].
         frames: how many; each wants 1024 samples more. What the recording has beyond them is not looked at.
         bins: how many of the 1024, from the lowest.
 
@@ -44,14 +41,15 @@ def spectrogram(sound: Any, frames: int = 43, bins: int = 232) -> Floats:
     microphone adds what no file has: its own moments of sampling.
 
     Raises:
-        FilesError: no .wav, or one in another format. MismatchError: another rate, or too short.
+        FilesError: no .wav, or a broken one. UnsupportedError: compressed samples. MismatchError: samples that a
+            browser does not take, or too few.
 
     Example:
         >>> tone = np.sin(2 * np.pi * 440 * np.arange(44100) / 44100).astype(np.float32)
         >>> int(spectrogram(tone)[20].argmax())  # bin 20 is around 431 Hz
         20
     """
-    samples = _samples(sound)
+    samples = _beginning(sound, frames) if isinstance(sound, (str, os.PathLike)) else np.asarray(sound)
     if samples.dtype.kind != "f" or samples.ndim != 1:
         raise MismatchError("sound", f"a path or float samples [n] expected, found {samples.dtype} {samples.shape}")
     padded = np.concatenate([np.zeros(WINDOW - HOP), samples])
@@ -81,30 +79,12 @@ def _blackman() -> npt.NDArray[np.float64]:
     return 0.42 - 0.5 * np.cos(at) + 0.08 * np.cos(2 * at)
 
 
-def _samples(sound: Any) -> npt.NDArray[Any]:
-    return _read(sound) if isinstance(sound, (str, os.PathLike)) else np.asarray(sound)
-
-
-def _read(path: str | os.PathLike[str]) -> npt.NDArray[np.float64]:
-    """The samples of a .wav, between -1 and 1, its channels averaged."""
-    where = os.fspath(path)
-    try:
-        with wave.open(where, "rb") as file:
-            rate, channels, width = file.getframerate(), file.getnchannels(), file.getsampwidth()
-            data = file.readframes(file.getnframes())
-    except (OSError, wave.Error, EOFError, ValueError) as error:
-        raise FilesError(where, f"a .wav of integer samples expected, found: {error}") from None
-    if rate != RATE:
-        raise MismatchError(where, f"{RATE} Hz expected, found {rate}; ffmpeg -i IN.wav -ar {RATE} OUT.wav converts it")
-    if width == 3:
-        triples = np.frombuffer(data[: len(data) // 3 * 3], np.uint8).reshape(-1, 3)
-        wide = np.zeros((len(triples), 4), np.uint8)
-        wide[:, 1:] = triples
-        data, width = wide.tobytes(), 4
-    numbers = np.frombuffer(data[: len(data) // width * width], _WIDTHS[width]).astype(np.float64)
-    values = (numbers - 128) / 128 if width == 1 else numbers / float(1 << (8 * width - 1))
-    made: npt.NDArray[np.float64] = values[: len(values) // channels * channels].reshape(-1, channels).mean(axis=1)
-    return made
+def _beginning(path: str | os.PathLike[str], frames: int) -> Floats:
+    """As much of a .wav as the frames want; where some of that is silent, all that can be read."""
+    wanted = frames * HOP
+    samples = sound_of(path, wanted // RATE + 2)  # what is cut off is heard in the samples before, but not a second
+    enough = len(samples) > wanted and samples[:wanted].reshape(frames, HOP).any(axis=1).all()
+    return samples if enough else sound_of(path)
 
 
 def _too_short(samples: int, frames: int, silent: int = 0) -> MismatchError:
