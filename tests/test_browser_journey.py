@@ -122,6 +122,22 @@ def test_the_folder_of_a_sketch_can_be_dropped(page: Workbench) -> None:
     assert page.take() == sample()
 
 
+def test_the_sketch_in_a_folder_is_checked_with_its_model(page: Workbench, tmp_path: Path) -> None:
+    sketch = 'nn = ml5.neuralNetwork();\nnn.load("model/", ready);\nml5.setBackend("webgl");'
+    files = {f"model/{name}": content for name, content in sample().items()} | {"sketch.js": sketch.encode()}
+    for name, content in files.items():
+        path = tmp_path / "my sketch" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    page.drop(tmp_path / "my sketch")
+    assert "red, yellow, green and blue" in page.wait_for_model()
+    page.part("Check").get_by_text("sketch.js, line 2").wait_for()
+    assert 'model: "model/model.json"' in page.part("Check").inner_text()
+    page.add_step("Scale", {"Factor": "1"})
+    page.run()
+    assert page.take() == sample()
+
+
 def test_a_folder_can_be_chosen(page: Workbench) -> None:
     with page.page.expect_file_chooser() as picker:
         page.tab.get_by_role("button", name="Choose a folder").click()

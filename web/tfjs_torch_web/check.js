@@ -2,6 +2,7 @@
 import * as api from "./api.js";
 import { attempt } from "./attempt.js";
 import { button, download, el, part, say, small } from "./dom.js";
+import { withSketch } from "./drop.js";
 
 const KINDS = { error: ["✕", "Goes wrong"], warning: ["!", "May go wrong"], note: ["i", "Good to know"] };
 const ROUTES = { string: "by the URL", object: "by {model, metadata, weights}", files: "by the file picker" };
@@ -12,7 +13,7 @@ const FINE = "ml5 0.12 and 1.x load these files by every route.";
 // A part of the page; what was found comes when the server has answered. `open(files, {done})` shows what was mended.
 export function checkPart(files, open, repaired) {
   const body = el("div", { "aria-live": "polite" }, el("p.hint", "Looking…"));
-  api.check(files).then((told) => body.replaceChildren(...content(told.findings, files, open)),
+  api.check(withSketch(files)).then((told) => body.replaceChildren(...content(told.findings, files, open)),
     (error) => body.replaceChildren(el("p.hint", `The files could not be checked. ${error.message}`)));
   return part("Check", "How ml5.neuralNetwork loads these files: in its versions, and by all its ways.", repaired && mended(repaired, files), body);
 }
@@ -20,7 +21,7 @@ export function checkPart(files, open, repaired) {
 // The same where the model could not be opened at all; null where there is nothing to say.
 export async function checkClosed(files, open) {
   if (!files.some(({ name }) => /\.(json|bin|zip)$/i.test(name))) return null;
-  const told = await api.check(files).catch(() => null);
+  const told = await api.check(withSketch(files)).catch(() => null);
   return told?.findings.length ? el("div.closed", el("h2", "What ml5 would say"), content(told.findings, files, open)) : null;
 }
 

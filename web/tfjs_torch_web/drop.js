@@ -2,6 +2,10 @@
 import { showProblem } from "./attempt.js";
 import { button, el, uid } from "./dom.js";
 
+// The files of a model -> all of the sketch's folder in which they came, its scripts too.
+const sketches = new WeakMap();
+export const withSketch = (files) => sketches.get(files[0]) ?? files;
+
 // `onfiles(files)` gets what was dropped or picked; `box` beneath is for progress and problems. `names` are drawn on sheets.
 let pageDrop = () => {}; // what a drop beside every zone does
 let elsewhere; // what takes the files then, where the large zone is not to be seen
@@ -67,10 +71,17 @@ async function walk(entry, folder) {
 // "model (1).json" under its own name again; `original` is the one that it came with.
 function sifted(list) {
   const folder = list.some(({ path }) => path.includes("/"));
-  const kept = list.filter(({ path }) => !folder || (!/(^|\/)(\.|node_modules\/)/.test(path) && /\.(json|bin|zip|safetensors|pth?|npz|[ct]sv)$|(^|\/)[^.]+$/i.test(path)));
+  const seen = list.filter(({ path }) => !folder || !/(^|\/)(\.|node_modules\/)/.test(path));
+  const kept = seen.filter(({ path }) => !folder || /\.(json|bin|zip|safetensors|pth?|npz|[ct]sv)$|(^|\/)[^.]+$/i.test(path));
   const home = kept.find(({ path }) => folder && path.endsWith("model.json"))?.path.slice(0, -10) ?? "";
-  return kept.filter(({ path }) => path.startsWith(home)).map(({ path, file }) => {
+  const files = kept.filter(({ path }) => path.startsWith(home)).map(({ path, file }) => {
     const original = path.slice(home.length);
     return Object.assign(new File([file], original.replace(/ \(\d+\)\./, ".")), { original });
   });
+  const scripts = seen.filter(({ path, file }) => folder && /\.(m?js|html?)$/i.test(path) && file.size < 2 ** 18);
+  if (scripts.length) {
+    const all = [...seen.filter(({ path }) => /\.(json|bin)$/i.test(path)), ...scripts].map(({ path, file }) => Object.assign(new File([file], path), { original: path }));
+    for (const file of files) sketches.set(file, all);
+  }
+  return files;
 }
