@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 import tfjs_torch
-from tfjs_torch import fitting, layers, ml5, processing, teachable
+from tfjs_torch import fitting, history, layers, ml5, processing, teachable
 
 REFERENCE = Path(__file__).resolve().parents[1] / "docs/api.md"
 INTRO = """# Reference
@@ -25,7 +25,8 @@ ROOMS: list[tuple[str, ModuleType, list[str]]] = [
     ("tfjs_torch", tfjs_torch, [n for n in tfjs_torch.__all__ if not inspect.ismodule(getattr(tfjs_torch, n))]),
     ("tfjs_torch.ml5", ml5, ml5.__all__),
     ("tfjs_torch.teachable", teachable, teachable.__all__),
-    ("tfjs_torch.fitting", fitting, ["History", "fit", "measured"]),
+    ("tfjs_torch.fitting", fitting, ["fit", "measured"]),
+    ("tfjs_torch.history", history, ["History"]),
     ("tfjs_torch.processing", processing, [name for name in processing.__all__ if name != "process"]),
     ("tfjs_torch.layers", layers, ["register"]),
 ]  # fmt: skip

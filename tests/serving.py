@@ -36,6 +36,7 @@ SECONDS_TO_CLEAN = 10
 
 Files = Mapping[str, bytes] | Iterable[tuple[str, bytes]]
 MODEL_FILES = ("model.json", "model_meta.json", "model.weights.bin")
+EVENTS = "text/event-stream"
 STEPS = [
     "average", "cast", "clip", "crossover", "interpolate", "mutate", "noise", "prune", "quantize", "scale", "smooth"
 ]  # fmt: skip
@@ -404,6 +405,18 @@ def events_of(text: str) -> list[tuple[str, dict[str, Any]]]:
     """The events of a stream, without its comments."""
     found = re.findall(r"^event: (\w+)\ndata: (.*)\n\n", text, re.MULTILINE)
     return [(kind, json.loads(data)) for kind, data in found]
+
+
+@contextlib.contextmanager
+def streaming(server: Server, process: str, rows: int = 60) -> Iterator[Iterator[str]]:
+    """The lines of a training's stream; the connection closes at the end of the block."""
+    body, kind = upload({**CLASSIFIER, "data.json": saved_data(colours(rows))}, {"process": process})
+    headers = {"Content-Type": kind, "Accept": EVENTS, "Connection": "close"}
+    with (
+        httpx.Client(trust_env=False, timeout=60) as client,
+        client.stream("POST", f"{server.url}/convert", content=body, headers=headers) as response,
+    ):
+        yield response.iter_lines()
 
 
 def finetune(epochs: int = 3, **options: Any) -> str:

@@ -11,7 +11,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from ml5_browser import open_chromium, payload
 from page import Workbench, open_page
-from serving import CLASSIFIER, GESTURE, Server, colours, eventually, post, saved_data, serving, table
+from serving import (
+    CLASSIFIER,
+    GESTURE,
+    Server,
+    colours,
+    eventually,
+    finetune,
+    post,
+    saved_data,
+    serving,
+    table,
+    zip_of,
+)
 from sketches import sketch
 
 if TYPE_CHECKING:
@@ -92,6 +104,49 @@ def test_a_dropped_network_learns_a_new_label_and_goes_back_into_ml5(
         with sketch(chromium, version) as other:
             other.load("classification", files)
             assert other.ask(ASKED) == pytest.approx(wanted, abs=1e-5)
+
+
+def test_stop_and_keep_gives_what_was_learnt_so_far(
+    chromium: Browser, own_server: Server, page: Workbench, tmp_path: Path
+) -> None:
+    page.drop(*written({**CLASSIFIER, "data.json": DATA}, tmp_path))
+    page.wait_for_model()
+    page.add_step("Finetune", {"Epochs": "1000", "Batch size": "1"})
+    start(page)
+    page.page.get_by_text(re.compile(r"Epoch \d+ of 1,000 · loss")).wait_for()
+    button = page.page.get_by_role("button", name="Stop and keep")
+    assert page.violations() == []
+    button.focus()
+    page.page.keyboard.press("Enter")
+    changed = page.part("What changed")
+    said = changed.get_by_text(re.compile(r"^Stopped after \d+ epochs? of 1,000\.$"))
+    said.wait_for()
+    assert page.violations() == []
+    assert page.focused() == "What changed"
+    epochs = int(re.findall(r"\d+", said.inner_text())[0])
+    assert 1 <= epochs < 1000
+    files = page.take()
+    process = finetune(epochs, batch_size=1)
+    wanted = zip_of(post(own_server, "/convert", {**CLASSIFIER, "data.json": DATA}, process=process))
+    assert {name: wanted[name] for name in files} == files
+    with sketch(chromium, "1.4.0") as other:
+        other.load("classification", files)
+        assert other.ask(ASKED) == pytest.approx(answers_of(own_server, files), abs=1e-5)
+    assert eventually(lambda: own_server.left() == [])
+
+
+def test_a_stop_in_a_small_window_fits_and_is_told(page: Workbench) -> None:
+    page.page.set_viewport_size({"width": 375, "height": 800})
+    page.choose({**CLASSIFIER, "data.json": saved_data(ROWS * 200)})
+    page.wait_for_model()
+    page.add_step("Finetune", {"Epochs": "1000", "Batch size": "1"})
+    start(page)
+    page.page.get_by_role("button", name="Stop and keep").click()
+    page.page.get_by_role("button", name="Stopping after this epoch…").wait_for()
+    assert page.page.get_by_role("status").inner_text() == "Stopping after this epoch…"
+    assert page.sideways() == 0
+    page.page.get_by_role("button", name="Cancel").click()
+    page.page.get_by_role("progressbar").wait_for(state="detached")
 
 
 def start(page: Workbench) -> None:

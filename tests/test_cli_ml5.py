@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import shutil
+import signal
 import subprocess
 import sys
 import zipfile
@@ -158,8 +160,8 @@ def test_data_that_do_not_fit_are_one_line_and_nothing_is_written(
     assert not (tmp_path / "out").exists()
 
 
-def training(out: Path) -> list[str]:
-    given = [COLOURS, COLOURS / "data.json", out]
+def training(out: Path, data: Path = COLOURS / "data.json") -> list[str]:
+    given = [COLOURS, data, out]
     return [sys.executable, "-m", "tfjs_torch", "ml5", "train", *map(str, given)]
 
 
@@ -175,6 +177,40 @@ def test_on_a_terminal_one_line_of_loss_is_written_over(tmp_path: Path) -> None:
     assert "epoch 5/5  loss" in shown
 
 
+def interrupted(command: list[str], times: int) -> subprocess.CompletedProcess[str]:
+    """A training that gets Ctrl-C once its first epoch is told; the second one when it has answered the first."""
+    listens = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}  # also where the tests do not
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=ROOT, text=True, **pipes, **listens) as process:  # type: ignore[call-overload]
+        assert process.stderr.readline().startswith("epoch 1/")
+        for _ in range(times):
+            process.send_signal(signal.SIGINT)
+            said = iter(process.stderr.readline, "")
+            assert any("stopp" in line for line in said)
+        printed, rest = process.communicate(timeout=60)
+        return subprocess.CompletedProcess(command, process.returncode, printed, rest)
+
+
+def test_ctrl_c_ends_after_the_epoch_and_writes_what_was_learnt(tmp_path: Path) -> None:
+    done = interrupted([*training(tmp_path / "o"), "--epochs", "1000000", "--seed", "1"], 1)
+    assert done.returncode == 0, done.stderr
+    told = re.search(r"stopped after ([\d,]+) epochs? of 1,000,000: loss", done.stdout)
+    assert told
+    again = ml5.load(COLOURS)
+    again.train(COLOURS / "data.json", epochs=int(told[1].replace(",", "")), seed=1)
+    assert (tmp_path / "o/model.weights.bin").read_bytes() == again.files()["model.weights.bin"]
+    assert (tmp_path / "o/loss.svg").exists()
+
+
+def test_ctrl_c_twice_quits_and_writes_nothing(tmp_path: Path) -> None:
+    rows = json.loads((COLOURS / "data.json").read_text())["data"]
+    (tmp_path / "long.json").write_text(json.dumps({"data": rows * 150}))
+    command = training(tmp_path / "o", tmp_path / "long.json")
+    done = interrupted([*command, "--epochs", "1000", "--batch-size", "1"], 2)  # an epoch takes a while
+    assert done.returncode == 130
+    assert not (tmp_path / "o").exists()
+
+
 def test_stopping_leaves_nothing(tmp_path: Path) -> None:
     command = training(tmp_path / "o")
     process = subprocess.Popen([*command, "--epochs", "1000000"], cwd=ROOT, stderr=subprocess.PIPE, text=True)
@@ -185,3 +221,30 @@ def test_stopping_leaves_nothing(tmp_path: Path) -> None:
     assert "stopped" in process.stderr.read()
     process.stderr.close()
     assert not (tmp_path / "o").exists()
+
+
+def test_categories_that_look_like_numbers_stay_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    nn = ml5.new("regression", inputs=["zip", "n"], outputs=["y"])
+    codes = ("05", "5", "1e3", "nan")
+    nn.train(
+        [{"zip": code, "n": n, "y": 10 * at + n} for at, code in enumerate(codes) for n in (1, 2)], epochs=3, seed=1
+    )
+    nn.save(tmp_path / "zips")
+    (tmp_path / "inputs.csv").write_text("zip,n\n05,1\n5,1\n")
+    for code in codes:
+        assert main(["ml5", "predict", str(tmp_path / "zips"), f"zip={code}", "n=1", "--json"]) == 0
+        assert json.loads(capsys.readouterr().out) == nn.predict({"zip": code, "n": 1})
+    assert main(["ml5", "predict", str(tmp_path / "zips"), str(tmp_path / "inputs.csv"), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found == nn.predict([{"zip": "05", "n": 1}, {"zip": "5", "n": 1}])
+    assert found[0] != found[1]
+
+
+def test_a_save_whose_meta_file_has_the_name_of_teachable_machines_is_still_ml5s(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("model.json", "model.weights.bin"):
+        shutil.copy(CLASSIFIER / name, tmp_path)
+    shutil.copy(CLASSIFIER / "model_meta.json", tmp_path / "metadata.json")
+    assert main(["ml5", "predict", str(tmp_path), "r=255", "g=0", "b=0"]) == 0
+    assert capsys.readouterr().out.splitlines()[1].startswith("red")

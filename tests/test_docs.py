@@ -37,19 +37,23 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """What a reader of the pages has by then."""
     shutil.copytree(SAMPLES / "ml5-classifier", tmp_path / "my-model")
     shutil.copytree(ROOT / "tests/cases/teachable/image", tmp_path / "my-export")
+    shutil.make_archive(str(tmp_path / "my-export"), "zip", tmp_path / "my-export")
+    Image.fromarray(np.full((40, 60, 3), 90, np.uint8)).save(tmp_path / "picture.png")
     rows = [
         {"xs": {"r": r + n % 5, "g": g, "b": b + n % 7}, "ys": {"colour": name}}
         for n in range(10)
         for name, (r, g, b) in COLOURS.items()
     ]
     (tmp_path / "my-data.json").write_text(json.dumps({"data": rows}))
+    shutil.copytree(tmp_path / "my-model", tmp_path / "my-sketch/better")
+    _, loading = blocks(ROOT / "docs/ml5.md", "js")
+    (tmp_path / "my-sketch/sketch.js").write_text(loading)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 @pytest.mark.parametrize("page", WITH_PYTHON, ids=lambda page: page.name)
 def test_python_on_the_pages_runs(page: Path, folder: Path) -> None:
-    Image.fromarray(np.full((40, 60, 3), 90, np.uint8)).save(folder / "picture.png")
     scope: dict[str, Any] = {}
     for block in blocks(page, "python"):
         exec(compile(block, page.name, "exec"), scope)
@@ -64,6 +68,17 @@ def test_javascript_about_the_server_runs_in_node(server: Server, folder: Path) 
     assert (done.returncode, done.stderr) == (0, "")
     assert "{ before: 0, after: 1 } [ 'orange' ]" in done.stdout
     assert "[ 'red', 'orange' ]" in done.stdout
+
+
+def test_curl_on_the_page_about_the_server_is_answered(server: Server, folder: Path) -> None:
+    lines = [line for block in blocks(ROOT / "docs/http.md", "sh") for line in block.splitlines()]
+    commands = [shlex.split(line.replace("localhost:8000", server.url)) for line in lines if line.startswith("curl ")]
+    assert shutil.which("curl"), "curl expected, found none; install it"
+    told = [subprocess.run([*command, "-sSf"], capture_output=True, check=True).stdout for command in commands]
+    answers = [json.loads(text) for text in told]
+    assert [sorted(row["label"] for row in answers[0]["results"]), answers[1]["parameters"]] == [
+        ["cat", "dog", "nobody"], 132,
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("version", ["1.4.0", "0.12.2"])

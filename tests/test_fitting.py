@@ -15,7 +15,8 @@ import torch
 from torch import nn
 
 from tfjs_torch import MismatchError
-from tfjs_torch.fitting import History, categorical_crossentropy, fit, mean_squared_error, measured
+from tfjs_torch.fitting import categorical_crossentropy, fit, mean_squared_error, measured
+from tfjs_torch.history import History
 from tfjs_torch.loss_curve import curve
 from tfjs_torch.optimizers import optimizer_of
 
@@ -159,6 +160,32 @@ def test_what_a_callback_raises_ends_it_and_the_weights_are_as_before(error: typ
         run(module, on_epoch=stop)
     assert all(torch.equal(before[key], value) for key, value in module.state_dict().items())
     assert not module.training
+
+
+def until(last: int) -> Any:
+    return lambda epoch: "stop" if epoch["epoch"] == last else None
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", "rmsprop"])
+def test_a_callback_that_says_stop_gives_what_fewer_epochs_give_to_the_bit(optimizer: str) -> None:
+    stopped, fewer = net(0.3), net(0.3)
+    one = run(stopped, epochs=50, on_epoch=until(3), optimizer=optimizer)
+    two = run(fewer, epochs=3, optimizer=optimizer)
+    assert (one.stopped, two.stopped) == (True, False)
+    assert (one.loss, one.val_loss) == (two.loss, two.val_loss)
+    assert one.epochs[-1]["epochs"] == 50
+    assert all(torch.equal(a, b) for a, b in zip(stopped.parameters(), fewer.parameters(), strict=True))
+    assert not stopped.training
+
+
+def test_a_stop_after_the_last_epoch_cuts_nothing_off() -> None:
+    assert not run(net(), epochs=3, on_epoch=until(3)).stopped
+    assert not History().stopped
+
+
+@pytest.mark.parametrize("answer", [None, True, 1, "go on", np.array(["stop", "x"])], ids=repr)
+def test_other_answers_of_a_callback_mean_nothing(answer: Any) -> None:
+    assert len(run(net(), on_epoch=lambda _: answer).epochs) == 5
 
 
 def test_a_loss_that_is_no_number_is_an_error_and_undoes_itself() -> None:

@@ -28,7 +28,7 @@ ORDER = [
     "official", "engines", "given", "compat", "statistics", "oddities", "summary", "comparison", "changes",
     "torch_tensors", "containers", "layout", "layers", "assembly", "weights", "model",
     "exporting", "node", "sample_inputs", "trial", "outlining", "verifying", "conversion", "programs",
-    "processing", "randomness", "loss_curve", "optimizers", "fitting", "building", "ml5", "teachable", "cli",
+    "processing", "randomness", "loss_curve", "history", "optimizers", "fitting", "building", "ml5", "teachable", "cli",
     "__main__", "__init__",
 ]  # fmt: skip
 WITH_TORCH = [
@@ -102,8 +102,8 @@ def test_torch_is_not_imported_before_it_is_needed(room: str) -> None:
 SERVER, PAGE = ROOT / "server/tfjs_torch_server", ROOT / "web/tfjs_torch_web"
 # Rooms of the library that the server may enter by themselves; everything else comes through the front door.
 OPEN_TO_THE_SERVER = {
-    "changes", "conversion", "errors", "ml5", "ml5.data", "ml5.encoding", "ml5.meta", "ml5.pictures", "node",
-    "processing", "programs",
+    "changes", "conversion", "errors", "ml5", "ml5.data", "ml5.meta", "ml5.opening", "ml5.pictures", "node",
+    "processing", "programs", "teachable", "teachable.pictures",
 }  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,16 @@ def test_what_is_added_and_saved_here_ml5_loads(page: Any, tmp_path: Path) -> No
 def test_ml5_itself_forgets_the_label_when_it_loads(page: Any) -> None:
     (answer,) = page.evaluate("reloaded", [PETS, [[1, 0]], 1])
     assert (answer["label"], "classIndex" in answer) == ("0", False)
+
+
+@pytest.mark.parametrize("name", ["myKNN.json", "model.json"])
+def test_it_is_known_in_every_kind_of_place(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(json.dumps(PETS))
+    with zipfile.ZipFile(tmp_path / "pets.zip", "w") as archive:
+        archive.write(tmp_path / name, f"pets/{name}")
+    zipped = tmp_path / "pets.zip"
+    for source in (tmp_path / name, tmp_path, zipped, zipped.read_bytes(), [tmp_path / name], {name: tmp_path / name}):
+        assert ml5.load(source).labels == ["a", "b"]
 
 
 def test_a_batch_gives_a_list_and_the_module_tensors() -> None:

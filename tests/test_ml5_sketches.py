@@ -212,6 +212,13 @@ def test_files_that_were_dropped_without_their_folders_are_not_missing(tmp_path:
     assert {code for code, _ in codes_of(folder)} == {"load-not-there"}  # here folders are to be seen
 
 
+def test_the_only_model_in_a_folder_below_is_the_one() -> None:
+    below = {f"week 3/{name}": content for name, content in GOOD.items()} | {"README.md": b""}
+    assert codes_of(below) == []
+    two = {**below, **{f"week 4/{name}": content for name, content in GOOD.items()}}
+    assert [code for code, _ in codes_of(two)] == ["network-missing"]
+
+
 def test_findings_name_the_files_of_the_model_with_their_folder() -> None:
     spoilt = {**BAD, "model/model_meta (1).json": BAD["model/model_meta.json"]}
     del spoilt["model/model_meta.json"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,6 @@ from tfjs_torch import MismatchError, TfjsTorchWarning, TopologyError, Unsupport
 from tfjs_torch.ml5.creating import default_layers
 
 # Data of two colours for a network of four; test_labels_without_rows_are_told is about that.
-pytestmark = pytest.mark.filterwarnings("ignore:data. no rows with")
 
 ROOT = Path(__file__).resolve().parents[1]
 CLASSIFIER, REGRESSION = ROOT / "samples/ml5-classifier", ROOT / "samples/ml5-regression"
@@ -128,23 +128,63 @@ def test_epochs_are_told_one_by_one() -> None:
     assert told[0].keys() == {"epoch", "epochs", "loss", "accuracy", "val_loss", "val_accuracy"}
 
 
+def test_a_training_that_is_told_to_stop_keeps_what_it_has_learnt_new_labels_too() -> None:
+    stopped, fewer = ml5.load(CLASSIFIER), ml5.load(CLASSIFIER)
+    rows = [*colours(40), {"r": 1, "g": 2, "b": 3, "colour": "new"}]
+    history = stopped.train(rows, epochs=90, seed=4, on_epoch=lambda told: "stop" if told["epoch"] == 2 else None)
+    fewer.train(rows, epochs=2, seed=4)
+    assert (len(history.epochs), history.stopped) == (2, True)
+    assert stopped.labels[-1] == "new"
+    assert stopped.files() == fewer.files()
+
+
 def test_a_training_that_makes_it_worse_says_so_and_names_a_better_rate() -> None:
     data = CASES / "1.4.0-regression/data.json"
-    with pytest.warns(TfjsTorchWarning, match=r"grew from .* below 0\.2, such as 0\.02"):
-        ml5.load(CASES / "1.4.0-regression").train(data, epochs=1, seed=1)
+    (told,) = ml5.load(CASES / "1.4.0-regression").train(data, epochs=1, seed=1).notes
+    assert re.search(r"grew from .* below 0\.2, such as 0\.02", told)
     nn = ml5.load(CASES / "1.4.0-regression")
-    nn.train(data, epochs=20, learning_rate=0.001, seed=1)  # no warning, which would be an error here
+    assert nn.train(data, epochs=20, learning_rate=0.001, seed=1).notes == []
 
 
 def test_labels_without_rows_are_told() -> None:
-    with pytest.warns(TfjsTorchWarning, match="no rows with yellow, green; the network may forget them"):
-        ml5.load(CLASSIFIER).train(colours(20), epochs=1, seed=1)
+    (told,) = ml5.load(CLASSIFIER).train(colours(20), epochs=1, seed=1).notes
+    assert "no rows with yellow, green; the network may forget them" in told
+
+
+@pytest.mark.parametrize(("progress", "shown"), [(True, True), (False, False), (None, False)])
+def test_notes_are_told_where_progress_is(
+    progress: bool | None, shown: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ml5.load(CLASSIFIER).train(colours(20), epochs=1, seed=1, progress=progress)
+    assert ("no rows with" in capsys.readouterr().err) == shown
+
+
+@pytest.mark.parametrize("version", ["0.12.2", "1.4.0"])
+def test_labels_that_some_ml5_mix_up_stand_in_their_order_after_training(version: str) -> None:
+    case = CASES / f"{version}-classification-numeric-labels"
+    nn = ml5.load(case)
+    assert nn.labels != sorted(nn.labels, key=int)
+    before = nn.classify([1, 1])
+    history = nn.train(case / "data.json", epochs=1, learning_rate=1e-12, seed=1)
+    assert nn.labels == sorted(nn.labels, key=int)
+    assert "ml5 0.x" in history.notes[0]
+    after = nn.classify([1, 1])
+    assert [one["label"] for one in after] == [one["label"] for one in before]
+    assert [one["confidence"] for one in after] == pytest.approx([one["confidence"] for one in before], rel=1e-5)
+    assert nn.train(case / "data.json", epochs=1, seed=1, learning_rate=1e-12).notes == []
+
+
+def test_a_network_of_nan_says_that_training_cannot_help() -> None:
+    files = ml5.load(CLASSIFIER).files()
+    files["model.weights.bin"] = b"\xff" * len(files["model.weights.bin"])
+    with pytest.raises(MismatchError, match=r"NaN before the training.*ml5\.new"):
+        ml5.load(files).train(colours(20), epochs=1)
 
 
 def test_outputs_beyond_the_range_are_told() -> None:
     rows = [{"x": 1, "y": 2, "east": 1e6, "south": 0}, {"x": 3, "y": 2, "east": 1, "south": 0}]
-    with pytest.warns(TfjsTorchWarning, match="beyond the range"):
-        ml5.load(REGRESSION).train(rows, epochs=1, seed=1)
+    notes = ml5.load(REGRESSION).train(rows, epochs=1, seed=1).notes
+    assert any("beyond the range" in told for told in notes)
 
 
 @pytest.mark.parametrize("task", ["classification", "regression"])
@@ -329,3 +369,55 @@ def test_no_models_have_no_average() -> None:
             ml5.average(wrong)  # type: ignore[arg-type]
     with pytest.raises(MismatchError, match="trained neuralNetwork"):
         ml5.average([ml5.new("regression", inputs=1, outputs=1)])
+
+
+# What ml5 goes by -----------------------------------------------------------------------------------------------------
+
+BY_NAME = [({"x": n % 3, "y": n % 5}, {"size": "small" if n % 2 else "large"}) for n in range(30)]
+BY_PLACE = [([n % 3, n % 5], ["small" if n % 2 else "large"]) for n in range(30)]
+
+
+@pytest.mark.parametrize("outputs", [1, 2, ["small", "large"], ["size"], "size"])
+@pytest.mark.parametrize("inputs", [2, ["x", "y"]])
+def test_data_by_name_bring_their_names_where_numbers_or_labels_were_given(inputs: Any, outputs: Any) -> None:
+    nn = ml5.new("classification", inputs=inputs, outputs=outputs)
+    nn.train(BY_NAME, epochs=1, seed=1)
+    assert (nn.inputs, nn.outputs, sorted(nn.labels)) == (["x", "y"], ["size"], ["large", "small"])
+
+
+@pytest.mark.parametrize("outputs", [1, 2, ["0", "1"]])
+def test_data_by_place_are_numbered_and_a_classifier_has_one_column(outputs: Any) -> None:
+    nn = ml5.new("classification", inputs=2, outputs=outputs)
+    nn.train(BY_PLACE, epochs=1, seed=1)
+    assert (nn.inputs, nn.outputs) == (["0", "1"], ["0"])
+
+
+def test_a_regression_takes_names_only_if_their_number_fits() -> None:
+    rows = [({"x": n}, {"a": n, "b": 2 * n}) for n in range(9)]
+    nn = ml5.new("regression", inputs=1, outputs=2)
+    nn.train(rows, epochs=1, seed=1)
+    assert (nn.inputs, nn.outputs) == (["x"], ["a", "b"])
+    with pytest.raises(MismatchError, match="0, 1, 2 expected, found a, b"):
+        ml5.new("regression", inputs=1, outputs=3).train(rows)
+    with pytest.raises(MismatchError, match="colour expected, found size"):
+        ml5.new("classification", inputs=2, outputs=["colour"]).train(BY_NAME)
+
+
+def test_saves_of_two_releases_of_ml5_may_be_averaged() -> None:
+    files = ml5.load(CLASSIFIER).files()
+    document = json.loads(files["model.json"])
+    config = document["modelTopology"]["config"]
+    document["modelTopology"]["config"] = [  # as tf.js 1.2 wrote it, with its keys in another order
+        {**layer, "config": dict(sorted(layer["config"].items()))} for layer in config["layers"]
+    ]
+    old = {**files, "model.json": json.dumps(document).encode()}
+    assert ml5.average([old, CLASSIFIER]).labels == ml5.load(CLASSIFIER).labels
+    assert ml5.average([CLASSIFIER, old]).files()["model.weights.bin"] == files["model.weights.bin"]
+
+
+def test_a_meta_of_fewer_outputs_is_told() -> None:
+    files = dict(ml5.load(CLASSIFIER).files())
+    meta = json.loads(files["model_meta.json"])
+    meta["outputs"] = {"value": {"dtype": "number", "min": 0, "max": 1}}
+    with pytest.warns(TfjsTorchWarning, match="describes 1 numbers as output, the network gives 4"):
+        ml5.load({**files, "model_meta.json": json.dumps(meta).encode()})

@@ -7,7 +7,6 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import httpx
 import pytest
 from serving import (
     CLASSIFIER,
+    EVENTS,
     REGRESSION,
     Server,
     ask,
@@ -30,6 +30,7 @@ from serving import (
     saved_data,
     serving,
     steps_of,
+    streaming,
     table,
     upload,
     zip_of,
@@ -43,7 +44,6 @@ from tfjs_torch import ml5
 ROWS = colours(60)
 DATA = saved_data(ROWS)
 WITH_DATA = {**CLASSIFIER, "data.json": DATA}
-EVENTS = "text/event-stream"
 LONG = '[{"step": "finetune", "epochs": 1000, "batch_size": 1}]'
 LIMITS = ("--train-rows", "500", "--train-epochs", "200000", "--train-seconds", "1")
 
@@ -70,7 +70,6 @@ def test_the_step_is_offered_with_what_it_takes(server: Server) -> None:
     assert get(server, "/formats").json()["limits"]["train_rows"] == 20_000
 
 
-@pytest.mark.filterwarnings("ignore:data. no rows with")
 def test_it_is_the_training_of_the_library(server: Server) -> None:
     network = ml5.load(CLASSIFIER)
     network.train(ROWS, epochs=3, seed=5)
@@ -172,8 +171,8 @@ def test_progress_comes_as_events_and_the_result_is_stored(server: Server) -> No
     assert response.headers["content-type"].startswith(EVENTS)
     assert (response.headers["cache-control"], response.headers["x-accel-buffering"]) == ("no-store", "no")
     assert response.headers["access-control-allow-origin"] == "*"
-    *progress, (last, done) = events_of(response.text)
-    assert last == "done"
+    (first, _), *progress, (last, done) = events_of(response.text)
+    assert (first, last) == ("started", "done")
     epochs = [told["epoch"] for kind, told in progress if kind == "progress"]
     assert (epochs[0], epochs[-1]) == (1, 100)
     assert epochs == sorted(set(epochs))
@@ -205,18 +204,6 @@ def test_a_problem_is_the_last_event(server: Server) -> None:
 
 def test_events_are_for_what_can_be_stored(server: Server) -> None:
     problem_of(post(server, "/convert", WITH_DATA, process=finetune(), to="pt", accept=EVENTS), 422)
-
-
-@contextmanager
-def streaming(server: Server, process: str, rows: int = 60) -> Iterator[Iterator[str]]:
-    """The lines of a stream; the connection closes at the end of the block."""
-    body, kind = upload({**CLASSIFIER, "data.json": saved_data(colours(rows))}, {"process": process})
-    headers = {"Content-Type": kind, "Accept": EVENTS, "Connection": "close"}
-    with (
-        httpx.Client(trust_env=False, timeout=60) as client,
-        client.stream("POST", f"{server.url}/convert", content=body, headers=headers) as response,
-    ):
-        yield response.iter_lines()
 
 
 def test_a_comment_keeps_a_silent_stream_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -262,7 +249,7 @@ def test_who_closes_the_stream_ends_the_training_and_leaves_nothing() -> None:
         for _ in range(3):  # two may train at once: the third finds a place
             with streaming(server, LONG, rows=2000) as lines:
                 assert next(line for line in lines if line.startswith("event: progress"))
-                assert not rests(server)
+                assert eventually(lambda: not rests(server))
         assert eventually(lambda: rests(server))
         assert eventually(lambda: server.left() == [])
 

@@ -27,7 +27,7 @@ EXAMPLES = 15
 OPERATIONS = [
     "POST /convert", "POST /inspect", "POST /predict", "POST /check", "POST /repair",
     "POST /models", "PUT /models", "GET /models/{id}",
-    "DELETE /models/{id}", "POST /models/{id}/process", "GET /formats", "GET /healthz",
+    "DELETE /models/{id}", "POST /models/{id}/process", "POST /trainings/{id}/stop", "GET /formats", "GET /healthz",
 ]  # fmt: skip
 
 
@@ -56,7 +56,7 @@ def test_an_endpoint_is_told_with_words_and_with_its_errors(name: str, document:
     problems = {
         status for status, one in told["responses"].items() if "application/problem+json" in one.get("content", {})
     }
-    if name.startswith(("POST", "PUT")):
+    if "requestBody" in told:
         assert {"400", "413", "415", "422"} <= problems
     assert "HTTPValidationError" not in json.dumps(told)
 
@@ -68,7 +68,7 @@ def test_what_the_document_promises_is_what_the_server_does(
 ) -> None:
     method, path = name.split()
     operation = schemathesis.openapi.from_dict(document)[path][method]
-    if mode is GenerationMode.NEGATIVE and not method.startswith("P"):
+    if mode is GenerationMode.NEGATIVE and "requestBody" not in operations(document)[name]:
         return  # nothing can be wrong with them
 
     @settings(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import wave
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from judges import CASES, TfjsJudge
 from PIL import Image
 
 from tfjs_torch import TfjsTorchError, TfjsTorchWarning, load_model, teachable
-from tfjs_torch.teachable.analyser import normalized, spectrogram
+from tfjs_torch.teachable.analyser import normalized
 from tfjs_torch.teachable.pictures import prepared
 
 GOLDEN = CASES / "teachable"
@@ -126,17 +125,6 @@ def test_spectrograms_are_normalized_one_by_one() -> None:
     assert model.classify(loud) == model.classify(normalized(loud[None])[0], preprocess=None)
 
 
-@pytest.mark.parametrize(("width", "kind"), [(1, "u1"), (2, "<i2"), (3, ""), (4, "<i4")])
-def test_wav_files_of_every_width_are_heard(tmp_path: Path, width: int, kind: str) -> None:
-    full, shift = 1 << (8 * width - 1), 128 if width == 1 else 0
-    whole = np.random.default_rng(1).integers(-full // 2, full // 2, 44_100)
-    data = (whole + shift).astype("<i4" if width == 3 else kind).tobytes()
-    with wave.open(str(tmp_path / "noise.wav"), "wb") as file:
-        file.setparams((1, width, 44_100, 0, "NONE", ""))
-        file.writeframes(bytes(np.frombuffer(data, np.uint8).reshape(-1, 4)[:, :3].ravel()) if width == 3 else data)
-    np.testing.assert_allclose(spectrogram(tmp_path / "noise.wav"), spectrogram(whole / full), atol=1e-4)
-
-
 @pytest.mark.parametrize("name", KINDS)
 def test_saved_unchanged_an_export_is_the_same_to_the_byte(name: str, tmp_path: Path) -> None:
     teachable.load(GOLDEN / name).save(tmp_path)
@@ -186,8 +174,9 @@ def test_with_a_new_class_real_tfjs_loads_the_files_and_answers_the_same(
 
 def test_files_after_training_have_the_names_and_keys_of_the_export(tmp_path: Path) -> None:
     model = teachable.load(GOLDEN / "image")
-    with pytest.warns(TfjsTorchWarning, match="no examples of cat, nobody"):
-        model.train([(painted((9, 9, 9), 1), "dog"), (painted((99, 9, 9), 1), "new")], epochs=1, progress=False)
+    rows = [(painted((9, 9, 9), 1), "dog"), (painted((99, 9, 9), 1), "new")]
+    (told,) = model.train(rows, epochs=1, progress=False).notes
+    assert "no examples of cat, nobody" in told
     model.save(tmp_path)
     assert sorted(snapshot(tmp_path)) == sorted(EXPORT)
     before, after = (json.loads((folder / "model.json").read_text()) for folder in (GOLDEN / "image", tmp_path))
@@ -215,8 +204,7 @@ def test_a_folder_of_folders_is_training_data(tmp_path: Path) -> None:
         (tmp_path / label).mkdir()
         Image.fromarray(painted(color, 1)).save(tmp_path / label / "1.png")
     model = teachable.load(GOLDEN / "image")
-    with pytest.warns(TfjsTorchWarning, match="no examples"):
-        model.train(tmp_path, epochs=1, progress=False)
+    model.train(tmp_path, epochs=1, progress=False)
     assert model.labels == ["cat", "dog", "nobody", "new"]
 
 
@@ -294,7 +282,7 @@ def test_without_metadata_the_message_says_what_to_do() -> None:
         ("pose", (np.zeros((5, 5, 17)), np.zeros((4, 5, 34))), "heatmaps"),
         ("audio", np.zeros(100, np.float32), "at least 44032 samples"),
         ("audio", np.zeros(50_000, np.float32), "silent"),
-        ("audio", "no-such.wav", "a .wav of integer samples expected"),
+        ("audio", "no-such.wav", "a .wav expected, found"),
         ("audio", np.zeros((2, 3), np.float32), r"\[43, 232, 1\] expected"),
     ],
 )

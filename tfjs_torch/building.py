@@ -101,6 +101,15 @@ def sequential(layers: Sequence[Mapping[str, Any]], shape: Sequence[int], *, see
     return rebuilt(_topology(made), {**weights, **untrained})
 
 
+def units_of(module: LayersModel) -> int:
+    """How many numbers the Dense layer at the end gives.
+
+    Raises:
+        UnsupportedError: the model ends in another layer.
+    """
+    return int(head_of(module.artifacts.model_json["modelTopology"]).config["units"])
+
+
 def widened(model: LayersModel, order: Sequence[int | None], *, seed: int | None = None) -> LayersModel:
     """The same model with other units at its end: those that it has in another order, and new ones.
 

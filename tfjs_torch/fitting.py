@@ -8,23 +8,18 @@ from __future__ import annotations
 
 import math
 import numbers
-import os
-import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
 
-from .errors import FilesError, MismatchError
-from .loss_curve import curve
+from .errors import MismatchError
+from .history import History, shown
 from .optimizers import EPSILON, NAMES, optimizer_of
 from .randomness import Randomness
-from .saving import write_files
 
 OnEpoch = Callable[[dict[str, Any]], Any]
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -47,68 +42,6 @@ _LOSSES: Final[Mapping[str, Loss]] = {
     "categoricalCrossentropy": categorical_crossentropy,
     "meanSquaredError": mean_squared_error,
 }
-
-
-@dataclass
-class History:
-    """How a training went.
-
-    Attributes:
-        epochs: one dict an epoch: "epoch" (from 1), "epochs" (of all), "loss", and where they exist "accuracy",
-            "val_loss", "val_accuracy". Loss and accuracy are means over the epoch's batches, as tf.js has them.
-
-    Example:
-        >>> history = History([{"epoch": 1, "epochs": 1, "loss": 0.5}])
-        >>> history.loss, history.val_loss, history.to_svg()[:4]
-        ([0.5], [], '<svg')
-    """
-
-    epochs: list[dict[str, Any]] = field(default_factory=list)
-
-    @property
-    def loss(self) -> list[float]:
-        """Of the training rows, one an epoch."""
-        return self._all("loss")
-
-    @property
-    def accuracy(self) -> list[float]:
-        """Share of the training rows whose likeliest class is right; [] in regression."""
-        return self._all("accuracy")
-
-    @property
-    def val_loss(self) -> list[float]:
-        """Of the validation rows; [] without any."""
-        return self._all("val_loss")
-
-    @property
-    def val_accuracy(self) -> list[float]:
-        """Of the validation rows; [] in regression, and without any."""
-        return self._all("val_accuracy")
-
-    def _all(self, name: str) -> list[float]:
-        return [epoch[name] for epoch in self.epochs if name in epoch]
-
-    def to_svg(self) -> str:
-        """The loss curve as a picture."""
-        return curve({"loss": self.loss, "validation loss": self.val_loss})
-
-    def save_svg(self, path: str | os.PathLike[str]) -> None:
-        """Write the loss curve.
-
-        Raises:
-            FilesError: the place cannot be written.
-        """
-        try:
-            target = Path(path)
-        except TypeError:
-            raise FilesError("path", f"a path expected, found {path!r:.60}") from None
-        if not target.name:
-            raise FilesError("path", "the path of a file expected, found none")
-        write_files(target.parent, [(target.name, [self.to_svg().encode()])])
-
-    def _repr_svg_(self) -> str:
-        """Notebooks show the curve."""
-        return self.to_svg()
 
 
 def fit(
@@ -139,7 +72,8 @@ def fit(
         validation_split: share of the rows, drawn at random, that is only measured; 0 for none.
         seed: the same seed, data and machine give the same numbers; None draws other ones each time.
         device: "auto" takes a CUDA device where there is one.
-        on_epoch: called with each epoch's dict; what it raises ends the training.
+        on_epoch: called with each epoch's dict. When it returns "stop", the training ends there as if `epochs` had been
+            fewer; what it raises ends the training and undoes it.
         on_batch: called after each batch, likewise.
         progress: a bar on stderr; None shows one on a terminal.
 
@@ -156,6 +90,9 @@ def fit(
         >>> history = fit(torch.nn.Linear(1, 1), x, 2 * x, loss="meanSquaredError", learning_rate=0.1, seed=1)
         >>> history.loss[-1] < history.loss[0]
         True
+        >>> net, done = torch.nn.Linear(1, 1), lambda epoch: "stop" if epoch["epoch"] == 3 else None
+        >>> len(fit(net, x, 2 * x, loss="meanSquaredError", epochs=100, on_epoch=done).epochs)
+        3
     """
     _check(len(inputs), epochs, batch_size, learning_rate, validation_split)
     _one_of("loss", loss, _LOSSES)
@@ -169,14 +106,15 @@ def fit(
         with torch.inference_mode(False), torch.enable_grad(), _bar(epochs, progress) as bar:
             rows, others = _parted(module.to(place), inputs, targets, float(validation_split), shuffling)
             trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
-            steps = _optimizer(optimizer, trained, float(learning_rate))
+            steps = optimizer_of(optimizer, trained, float(learning_rate))
             history = History()
             with _one_thread(_is_small(trained, rows[0][: int(batch_size)])):
                 for epoch in range(1, int(epochs) + 1):
                     found = run.epoch_and_measure(rows, others, int(batch_size), steps, shuffling)
                     _refuse_nonsense(found["loss"], epoch, learning_rate)
                     history.epochs.append({"epoch": epoch, "epochs": int(epochs), **found})
-                    _tell(history.epochs[-1], bar, on_epoch)
+                    if _tell(history.epochs[-1], bar, on_epoch):
+                        break
     except BaseException:
         module.load_state_dict(kept)
         raise
@@ -199,12 +137,13 @@ def _parted(
     return rows(order[held:]), rows(order[:held]) if held else None
 
 
-def _tell(epoch: dict[str, Any], bar: Any, on_epoch: OnEpoch | None) -> None:
+def _tell(epoch: dict[str, Any], bar: Any, on_epoch: OnEpoch | None) -> bool:
+    """Whether the callback wants no more."""
     if bar is not None:
         bar.set_postfix({key: f"{value:.4f}" for key, value in epoch.items() if "epoch" not in key}, refresh=False)
         bar.update()
-    if on_epoch:
-        on_epoch(dict(epoch))
+    answer = on_epoch(dict(epoch)) if on_epoch else None
+    return isinstance(answer, str) and answer == "stop"
 
 
 def measured(
@@ -240,13 +179,9 @@ class _Run:
         self.constrain: Any = getattr(module, "apply_constraints", None) if "constraint" in said else None
 
     def epoch_and_measure(
-        self,
-        rows: tuple[Tensor, Tensor],
-        others: tuple[Tensor, Tensor] | None,
-        batch_size: int,
-        steps: Any,
+        self, rows: tuple[Tensor, Tensor], others: tuple[Tensor, Tensor] | None, batch_size: int, steps: Any,
         shuffling: torch.Generator,
-    ) -> dict[str, float]:
+    ) -> dict[str, float]:  # fmt: skip
         order = torch.randperm(len(rows[0]), generator=shuffling).to(rows[0].device)
         found = self.epoch(rows, order.split(batch_size), steps)
         measured = self.measure(others, batch_size) if others else {}
@@ -339,12 +274,6 @@ def _device(device: torch.device | str) -> torch.device:
     return found
 
 
-def _optimizer(name: str, parameters: list[nn.Parameter], learning_rate: float) -> torch.optim.Optimizer:
-    if not parameters:
-        raise MismatchError("model", "weights that may change expected, found all of them frozen (trainable: false)")
-    return optimizer_of(name, parameters, learning_rate)
-
-
 def _refuse_nonsense(loss: float, epoch: int, learning_rate: float) -> None:
     if not math.isfinite(loss):
         raise MismatchError(
@@ -388,9 +317,7 @@ def _one_thread(wanted: bool) -> Iterator[None]:
 
 @contextmanager
 def _bar(epochs: int, progress: bool | None) -> Iterator[Any]:
-    if progress is None:
-        progress = sys.stderr is not None and sys.stderr.isatty()
-    if not progress:
+    if not shown(progress):
         yield None
         return
     from tqdm import tqdm

@@ -11,6 +11,8 @@ from typing import Any, Final
 import torch
 from torch import nn
 
+from .errors import MismatchError
+
 EPSILON: Final = 1e-7  # tf.js' backend().epsilon()
 NAMES: Final = ("adam", "sgd", "rmsprop")
 
@@ -18,11 +20,16 @@ NAMES: Final = ("adam", "sgd", "rmsprop")
 def optimizer_of(name: str, parameters: list[nn.Parameter], learning_rate: float) -> torch.optim.Optimizer:
     """One of NAMES, with tf.js' other settings.
 
+    Raises:
+        MismatchError: no parameters.
+
     Example:
         >>> import torch
         >>> type(optimizer_of("sgd", [torch.nn.Parameter(torch.zeros(1))], 0.2)).__name__
         'SGD'
     """
+    if not parameters:
+        raise MismatchError("model", "weights that may change expected, found all of them frozen (trainable: false)")
     if name == "sgd":
         return torch.optim.SGD(parameters, lr=learning_rate)
     if name == "rmsprop":

@@ -12,7 +12,8 @@ doors.py       log, CORS, Host check, token   answers.py     files and a report 
 page.py        the page's files, and tf.js    events.py      long work as server-sent events
 documents.py   what /docs says                problems.py    errors as problem+json
 running.py     starting uvicorn               work.py        a request's folder and thread
-settings.py    what an operator can set
+settings.py    what an operator can set       stopping.py    trainings that end early
+media.py       pictures and sounds to ask about
 """
 
 from __future__ import annotations

@@ -1,54 +1,76 @@
-"""The work behind POST /predict with a sketch's own values: what nn.classify or nn.predict would answer."""
+"""The work behind POST /predict with a sketch's own values, pictures or sounds: what the browser would answer."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
 
-import numpy as np
 from starlette.datastructures import QueryParams
 
-from tfjs_torch import TfjsTorchError, errors, ml5
-from tfjs_torch.ml5.encoding import classified
+from tfjs_torch import Artifacts, TfjsTorchError, errors, ml5, teachable
+from tfjs_torch.ml5.opening import is_export
 from tfjs_torch.ml5.pictures import as_text
+from tfjs_torch.teachable.pictures import CONVENTIONS
 
-from .looking import arrays_of, artifacts_of, computed, json_in, refuse_huge
+from .looking import arrays_of, artifacts_of, predicted, refuse_huge
+from .media import PICTURE, SOUND, checked_files
+from .options import one_of
 from .problems import Problem
 from .recognise import Upload
+from .settings import Settings
 from .work import Work
 
+Job = Callable[[Work], dict[str, Any]]
+Asking = tuple[Any, str | None, Callable[[Path], Any]]  # the module, ml5's name of the task, and what answers to a file
 
-def is_of_ml5(inputs: Any) -> bool:
+_TASK: Final = "classification"
+_INPUTS: Final = ("input", "inputs")
+_TAKES: Final = {"image": PICTURE, "audio": SOUND, "pose": "input"}  # kinds of Teachable Machine
+
+
+def job_of(query: QueryParams, upload: Upload, body: Mapping[str, Any] | None, settings: Settings) -> Job:
+    """What is to be done for a question: pictures or sounds of the form, else `input` or `inputs`.
+
+    Raises:
+        Problem: 422 no question, or several.
+    """
+    given = {name: query.getlist(name) or upload.options.get(name, []) for name in (*_INPUTS, "preprocess")}
+    if not upload.samples:
+        name, value = _one_input(given, body)
+        function = _answered if name == "input" or _is_of_ml5(value) else predicted
+        return lambda work: function(upload, value, work)
+    if given["input"] or given["inputs"] or len(given["preprocess"]) > 1:
+        raise Problem(422, upload.samples[0].field, "one question expected, found others beside it", "ask once")
+    for value in given["preprocess"]:
+        one_of("preprocess", value, CONVENTIONS)
+    return lambda work: _shown(upload, (*given["preprocess"], None)[0], work, settings)
+
+
+def _is_of_ml5(inputs: Any) -> bool:
     """Whether inputs are those of a sketch: an object, or a list of some; not nested lists of numbers."""
     return isinstance(inputs, dict) or (isinstance(inputs, list) and bool(inputs) and isinstance(inputs[0], dict))
 
 
-def one_input(query: QueryParams, fields: Mapping[str, list[str]], body: Mapping[str, Any] | None) -> tuple[str, Any]:
-    """("input" or "inputs", the parsed JSON of it), from the address, the form or a JSON body.
-
-    Raises:
-        Problem: 422 none, or several.
-    """
+def _one_input(given: Mapping[str, list[str]], body: Mapping[str, Any] | None) -> tuple[str, Any]:
+    """("input" or "inputs", the parsed JSON of it), from the address, the form or a JSON body."""
     found: list[tuple[str, Any]] = []
-    for name in ("input", "inputs"):
-        texts = query.getlist(name) or fields.get(name, [])
-        found += [(name, parsed(text, name)) for text in texts]
-        found += [(name, body[name])] if body is not None and name in body and not texts else []
+    for name in _INPUTS:
+        found += [(name, _parsed(text, name)) for text in given[name]]
+        found += [(name, body[name])] if body is not None and name in body and not given[name] else []
     if len(found) != 1:
         raise Problem(
-            422, "inputs", f"one field with JSON expected, found {len(found)}",
-            'add inputs=[[...]], the numbers of the network, or input={"name": value}, as nn.classify takes it',
+            422, "inputs", f"one field with JSON, or a picture or sound in a field of that name, expected, "
+            f"found {len(found)}",
+            'add inputs=[[...]], the numbers of the network, input={"name": value}, as nn.classify takes it, or a file '
+            "in the field picture or sound",
         )  # fmt: skip
     return found[0]
 
 
-def parsed(text: str, where: str) -> Any:
-    """JSON of a field.
-
-    Raises:
-        Problem: 422.
-    """
+def _parsed(text: str, where: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -56,7 +78,7 @@ def parsed(text: str, where: str) -> Any:
         raise Problem(422, where, f"JSON expected, found: {error!s:.100}", f"for example {example}") from None
 
 
-def answered(upload: Upload, given: Any, work: Work) -> dict[str, Any]:
+def _answered(upload: Upload, given: Any, work: Work) -> dict[str, Any]:
     """What ml5 1.x would answer: {"task", "results", "warnings"}; for a list of inputs a list of results.
 
     Args:
@@ -68,46 +90,108 @@ def answered(upload: Upload, given: Any, work: Work) -> dict[str, Any]:
     with errors.collected_warnings() as told:
         model = upload.models[0]
         artifacts = artifacts_of(model)
-        metadata = artifacts.sidecars.get("metadata.json")
-        task: str | None = "classification"
-        if metadata is not None and not any(name.endswith("_meta.json") for name in artifacts.sidecars):
-            results = _of_teachable(artifacts, json_in(metadata), given, work)
-        else:
-            network = ml5.load(dict(model.files))
-            task, results = getattr(network, "task", None), _of_ml5(network, artifacts, given, work)
-    return {"task": task, "results": results, "warnings": told}
+        if is_export(artifacts):
+            results = _of_teachable(teachable.load(dict(model.files)), artifacts, given, work)
+            return {"task": _TASK, "results": results, "warnings": told}
+        network = ml5.load(dict(model.files))
+        results = _of_ml5(network, artifacts, given, work)
+    return {"task": getattr(network, "task", None), "results": results, "warnings": told}
 
 
-def _of_ml5(network: Any, artifacts: Any, given: Any, work: Work) -> Any:
+def _of_ml5(network: Any, artifacts: Artifacts, given: Any, work: Work) -> Any:
     if getattr(network, "meta", None) is None:
         raise Problem(
             422, "model_meta.json", "the names and ranges of the inputs expected, found none",
             "upload it beside model.json, or give the network's own numbers in inputs",
         )  # fmt: skip
     given = as_text(given)  # whatever it says, it names no file of this machine
-    try:
+    with _running(network.module, work):
         refuse_huge(artifacts, [network.encode(given).shape])
-        for module in network.module.modules():  # each layer is an occasion to stop
-            module.register_forward_pre_hook(lambda *_: work.advance())
         return network.answer(given)
+
+
+def _of_teachable(model: Any, artifacts: Artifacts, given: Any, work: Work) -> Any:
+    """Numbers as teachable.load takes them; an array of a batch's rank is one."""
+    (array,) = arrays_of([given])
+    several = len(array) if array.ndim == len(model.module.input_shapes[0]) else 1
+    with _running(model.module, work):
+        refuse_huge(artifacts, [_shape(model.module, several)])
+        return model.classify(array)
+
+
+def _shown(upload: Upload, preprocess: str | None, work: Work, settings: Settings) -> dict[str, Any]:
+    """The same for pictures or sounds, one after the other; for several a list of results.
+
+    Raises:
+        Problem: 413 too much of it, 415 other kinds of files, 422 what does not fit. TfjsTorchError: as _answered.
+    """
+    field = upload.samples[0].field
+    files = checked_files(upload.samples, work, settings)
+    with errors.collected_warnings() as told:
+        model = upload.models[0]
+        artifacts = artifacts_of(model)
+        module, task, ask = (
+            _asking_teachable(teachable.load(dict(model.files)), field, preprocess)
+            if is_export(artifacts)
+            else _asking_ml5(ml5.load(dict(model.files)), field, preprocess)
+        )
+        refuse_huge(artifacts, [_shape(module, len(files))])
+        with _running(module, work):
+            results = [_result(ask, name, path, work) for name, path in files]
+    return {"task": task, "results": results[0] if len(results) == 1 else results, "warnings": told}
+
+
+def _asking_teachable(model: Any, field: str, preprocess: str | None) -> Asking:
+    wanted = _TAKES[model.kind]
+    if field != wanted:
+        what = "PoseNet's heatmaps and offsets as numbers" if wanted == "input" else f"a {wanted}"
+        raise Problem(
+            422, field, f"{what} for a model of kind {model.kind} expected, found a {field}", f"use the field {wanted}"
+        )
+    return model.module, _TASK, lambda path: model.classify(path, preprocess or "teachable")
+
+
+def _asking_ml5(network: Any, field: str, preprocess: str | None) -> Asking:
+    own = network.task == "featureExtractor"  # says itself what it takes
+    if field == SOUND or (not own and len(network.module.input_shapes[0] or ()) != 4):
+        raise Problem(
+            422, field, f"a model that takes a {field} expected, found another one",
+            "upload metadata.json of Teachable Machine too, or ask with input, as in the sketch",
+        )  # fmt: skip
+    if preprocess is not None:
+        raise Problem(
+            422, "preprocess", "a model of Teachable Machine expected, found one of ml5, which prepares in one way",
+            "leave preprocess out",
+        )  # fmt: skip
+    if not own and network.meta is None:
+        raise Problem(
+            422, "metadata.json", "the labels of Teachable Machine, or ml5's model_meta.json, expected, found neither",
+            "upload it beside model.json, or give the network's own numbers in inputs",
+        )  # fmt: skip
+    return network.module, network.task, network.answer
+
+
+def _shape(module: Any, several: int) -> tuple[int, ...]:
+    return (several, *(size or 1 for size in module.input_shapes[0][1:]))
+
+
+def _result(ask: Callable[[Path], Any], name: str, path: Path, work: Work) -> Any:
+    work.advance()
+    try:
+        return ask(path)
+    except TfjsTorchError as error:
+        said, _, advice = error.message.replace(str(path), name).rpartition("; ")
+        raise Problem(422, name, said or advice, advice if said else "save it again, or send another one") from None
+
+
+@contextmanager
+def _running(module: Any, work: Work) -> Iterator[None]:
+    """Each layer is an occasion to stop; torch's own errors are told."""
+    for layer in module.modules():
+        layer.register_forward_pre_hook(lambda *_: work.advance())
+    try:
+        yield
     except TfjsTorchError:
         raise
     except (RuntimeError, IndexError, ValueError, TypeError, OverflowError) as error:
         raise Problem(422, "input", f"inputs that go through the model expected, found: {error!s:.200}") from None
-
-
-def _of_teachable(artifacts: Any, metadata: Any, given: Any, work: Work) -> Any:
-    """Of a network of flat numbers; pictures and sounds are prepared by Teachable Machine's own library."""
-    told = metadata if isinstance(metadata, dict) else {}
-    labels = next((told[name] for name in ("labels", "wordLabels") if isinstance(told.get(name), list)), None)
-    (array,) = arrays_of([given])
-    single = array.ndim == 1
-    outputs = np.asarray(computed(artifacts, [array[None] if single else array], work)[0][0])
-    if outputs.ndim != 2 or labels is None or len(labels) != outputs.shape[1]:
-        raise Problem(
-            422, "metadata.json", f"a label for each of {outputs.shape[-1]} outputs expected, found others or none",
-            "give the network's own numbers in inputs",
-        )  # fmt: skip
-    names = [str(label) for label in labels]
-    results = [classified(names, row) for row in outputs.tolist()]
-    return results[0] if single else results

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Final
@@ -22,25 +22,26 @@ from tfjs_torch import TfjsTorchError, __version__, processing
 from tfjs_torch.node import find_modules
 
 from . import documents, page
-from .answering import answered, is_of_ml5, one_input
+from .answering import job_of
 from .answers import BINARY, Finished, accepted, answer, disposition, zipped
 from .bodies import is_form, is_question, json_body, options_and_data
 from .checking import Given, checked, given_files, repaired
 from .convert import Result, convert, is_quick
 from .doors import with_doors
 from .events import EVENTS, Events, wants_events
-from .finetuning import Tell, offered
-from .looking import inspected, json_of, predicted
+from .finetuning import offered
+from .looking import inspected, json_of
 from .multipart import read_parts
 from .options import LAYOUTS, PROGRAMS, STORAGES, TARGETS, Options, options_of
 from .problems import Handler, Problem, caught, http_problem, keep_private, unforeseen
 from .recognise import Model, Upload, is_small, recognise
 from .settings import Settings
+from .stopping import Say, Training, stop
 from .store import Store, Stored
 from .work import Work, closed, give_back_large_blocks, in_thread
 
 _SINGLE: Final = frozenset(TARGETS) - {"tfjs"}
-_EXPORTS, _PREDICTIONS, _TRAININGS = 2, 8, 2  # of a worker at once
+_EXPORTS, _PREDICTIONS, _PICTURES, _TRAININGS = 2, 8, 2, 2  # of a worker at once
 _MAX_OTHERS: Final = 100  # models that one request mixes
 _SANDBOX: Final = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox; default-src 'none'"}
 
@@ -79,6 +80,7 @@ class Server:
         self.api.add_exception_handler(Exception, unforeseen)
         self._exporting: anyio.CapacityLimiter | None = None
         self._running: anyio.CapacityLimiter | None = None
+        self._decoding: anyio.CapacityLimiter | None = None
         self._training: anyio.CapacityLimiter | None = None
         self._add_routes()
         self._vendored = page.installed_tfjs(find_modules()) if settings.vendor else None
@@ -92,7 +94,7 @@ class Server:
     @asynccontextmanager
     async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
         self._exporting, self._running = anyio.CapacityLimiter(_EXPORTS), anyio.CapacityLimiter(_PREDICTIONS)
-        self._training = anyio.CapacityLimiter(_TRAININGS)
+        self._decoding, self._training = anyio.CapacityLimiter(_PICTURES), anyio.CapacityLimiter(_TRAININGS)
         await anyio.to_thread.run_sync(self.store.sweep)
         give_back_large_blocks()
         gc.collect()
@@ -112,6 +114,7 @@ class Server:
             ("/models/{id}", ["DELETE"], self.delete, documents.DELETE),
             ("/models/{id}", ["GET", "HEAD"], self.stored, documents.STORED),
             ("/models/{id}/{file:path}", ["GET", "HEAD"], self.stored_file, documents.STORED_FILE),
+            ("/trainings/{id}/stop", ["POST"], self.stop, documents.STOP),
             ("/formats", ["GET", "HEAD"], self.formats, documents.FORMATS),
             ("/healthz", ["GET", "HEAD"], self.health, documents.HEALTH),
         ]
@@ -156,8 +159,10 @@ class Server:
         """The conversion as events; what comes of it is stored."""
         _refuse_other_kinds(options)
 
-        def job(tell: Tell) -> dict[str, Any]:
-            result = convert(upload, options, work, self.settings, tell)
+        def job(say: Say) -> dict[str, Any]:
+            training = Training(self.store.work, say, lambda own: str(request.url_for("stop", id=own)))
+            with training if options.trains else nullcontext():
+                result = convert(upload, options, work, self.settings, training.tell)
             told = self._told(request, self.store.add(result.files, result.files[-1].name, work))
             return {**told, "report": result.report}
 
@@ -165,7 +170,7 @@ class Server:
 
     def _limiter(self, options: Options) -> anyio.CapacityLimiter | None:
         """Of how many may do such work at once."""
-        if any(call.step.takes == "module" for call in options.steps):
+        if options.trains:
             return self._training
         return self._exporting if options.to in PROGRAMS else None
 
@@ -181,11 +186,9 @@ class Server:
         """What a model answers, computed by PyTorch."""
 
         async def asked(work: Work, upload: Upload, body: Mapping[str, Any] | None = None) -> Response:
-            name, given = one_input(request.query_params, upload.options, body)
-            function = answered if name == "input" or is_of_ml5(given) else predicted
-            limiter = self._running
-            told = await in_thread(request, work, lambda: json_of(function(upload, given, work)), limiter=limiter)
-            return _json(told, work)
+            job = job_of(request.query_params, upload, body, self.settings)
+            limiter = self._decoding if upload.samples else self._running
+            return _json(await in_thread(request, work, lambda: json_of(job(work)), limiter=limiter), work)
 
         if not is_question(request):
             return await self._with_upload(request, asked)
@@ -323,6 +326,11 @@ class Server:
         await anyio.to_thread.run_sync(self.store.delete, request.path_params["id"])
         return Response(status_code=204)
 
+    async def stop(self, request: Request) -> Response:
+        """Let a training end early and keep what it has learnt."""
+        await anyio.to_thread.run_sync(stop, self.store.work, request.path_params["id"])
+        return Response(status_code=202)
+
     async def formats(self, _: Request) -> Response:
         """What can be asked for, and within which limits."""
         settings = self.settings
@@ -335,6 +343,7 @@ class Server:
                     "max_tensors": settings.max_tensors, "max_json": settings.max_json, "max_depth": settings.max_depth,
                     "quota": settings.quota, "expire": settings.expire, "train_rows": settings.train_rows,
                     "train_epochs": settings.train_epochs, "train_seconds": settings.train_seconds,
+                    "max_pixels": settings.max_pixels, "max_sound": settings.max_sound,
                 },
                 "token": settings.token is not None, "tfjs": self._script._asdict(),
             }
@@ -359,8 +368,9 @@ class Server:
         async def received(work: Work) -> Response:
             parts = await read_parts(request, work, self.settings)
             quick = not work.has_folder and is_small(parts)
-            upload = await in_thread(request, work, recognise, parts, work, self.settings, quick=quick)
-            for name in [*request.query_params.getlist("model"), *upload.options.get("model", [])]:
+            stored = request.query_params.getlist("model")
+            upload = await in_thread(request, work, recognise, parts, work, self.settings, bool(stored), quick=quick)
+            for name in [*stored, *upload.options.get("model", [])]:
                 upload.models.append(await anyio.to_thread.run_sync(self._model, name))
             return await handler(work, upload)
 

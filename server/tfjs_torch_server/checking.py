@@ -12,10 +12,10 @@ from .convert import Result
 from .multipart import Part
 from .outgoing import OutFile
 from .problems import Problem
-from .recognise import is_option, json_text, name_of, option_of
+from .recognise import json_text, unpacked, without_options
 from .settings import Settings
 from .work import Work
-from .zips import ZIP, File, Room, open_zip
+from .zips import File, Room
 
 Given = dict[str, File]
 
@@ -26,16 +26,9 @@ def given_files(parts: list[Part], work: Work, settings: Settings) -> tuple[Give
     Raises:
         Problem: 400 no file, one name twice, JSON nested too deep; 413 beyond a limit.
     """
-    files: list[tuple[str, File]] = []
-    options: dict[str, list[str]] = {}
+    options, rest = without_options(parts, settings)
     room = Room(settings.max_upload)
-    for number, part in enumerate(parts, 1):
-        if is_option(part):
-            options.setdefault(part.name, []).append(option_of(part, settings))
-            continue
-        name = name_of(part, number)
-        members = open_zip(part, name, work, settings, room) if part.head(4) in ZIP else None
-        files += members if isinstance(members, list) else [(name, part.data)]
+    files = [file for name, part in rest for file in unpacked(part, name, work, settings, room)[0]]
     for name, data in files:
         json_text(name, data, settings)
     named = dict(files)

@@ -40,7 +40,7 @@ def convert(upload: Upload, options: Options, work: Work, settings: Settings, te
     """Convert and process an upload.
 
     Args:
-        tell: gets the numbers of every epoch of a training.
+        tell: gets the numbers of every epoch of a training; "stop" as its answer makes it the last one.
 
     Raises:
         Problem, TfjsTorchError: what is wrong with it. ClientGone: nobody waits.
@@ -83,7 +83,8 @@ def is_quick(upload: Upload, options: Options) -> bool:
         options.to == "tfjs"
         and sum(sizes) <= _QUICK
         and len(options.steps) <= _FEW
-        and not any(call.step.source or call.step.takes == "module" for call in options.steps)
+        and not any(call.step.source for call in options.steps)
+        and not options.trains
         and not any(model.weights for model in upload.models)
     )
 

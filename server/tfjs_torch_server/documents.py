@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from tfjs_torch import processing
+from tfjs_torch.teachable.pictures import CONVENTIONS
 
 from .options import LAYOUTS, MAX_BINS, STORAGES, TARGETS
 
@@ -27,7 +28,8 @@ Send the files that `model.save()` or ml5's `nn.save()` gave; get them back chan
     // what nn.classify would answer, by PyTorch
     await fetch("/predict", { method: "POST", body: JSON.stringify({ model: id, input: { r: 255, g: 0, b: 90 } }) });
 
-With curl: `curl -OJ -F f=@model.json -F f=@model.weights.bin "localhost:8000/convert?to=safetensors"`.
+With curl: `curl -OJ -F f=@model.json -F f=@model.weights.bin "localhost:8000/convert?to=safetensors"`, and with a model
+of Teachable Machine `curl -F model=@tm.zip -F picture=@cat.jpg localhost:8000/predict`.
 
 tf.js saves here by itself: `await model.save("http://localhost:8000/models")`, and loads what is stored.
 
@@ -83,12 +85,12 @@ REPORT: Final = _object(
         "finetune": _object(
             {
                 "rows": _COUNT, "data": _TEXT, "seconds": _NUMBER,
-                "epochs": {"type": "array", "items": {"type": "object"}},
+                "epochs": {"type": "array", "items": {"type": "object"}}, "stopped": {"type": "boolean"},
                 "accuracy": _object({"before": _NUMBER, "after": _NUMBER}),
                 "loss": _object({"before": _NUMBER, "after": _NUMBER}),
                 "labels": {"type": "array", "items": _TEXT}, "new_labels": {"type": "array", "items": _TEXT},
             },
-            ["rows", "epochs", "seconds", "labels", "new_labels"],
+            ["rows", "epochs", "stopped", "seconds", "labels", "new_labels"],
         ),
     },
     [
@@ -161,6 +163,14 @@ _DATA: Final[dict[str, Schema]] = {
     }
 }  # fmt: skip
 _MODEL: Final = _query("model", {"type": "string"}, "id of a stored model, instead of its files")
+_PREPROCESS: Final = _query(
+    "preprocess", {"type": "string", "enum": list(CONVENTIONS)},
+    "whose way of preparing pictures for a model of Teachable Machine: its own library's, ml5.imageClassifier's, or "
+    "that of its snippet for Keras",
+)  # fmt: skip
+_FILES: Final[Schema] = {
+    "type": "array", "items": {"type": "string", "contentMediaType": "application/octet-stream"}
+}  # fmt: skip
 _PROCESS: Final = _query(
     "process", {"type": "string"},
     f"JSON list of steps: {', '.join(processing.steps())}; GET /formats tells their options",
@@ -176,8 +186,9 @@ CONVERT: Final[Schema] = {
     "summary": "Convert and process a model; nothing is kept",
     "description": "Accept says how: multipart/form-data (for `await answer.formData()`), application/zip, "
     "application/json (the report alone), or the single file. Nothing to do gives the same bytes. With "
-    "text/event-stream the answer tells how it goes: events `progress` with the numbers of an epoch, at last `done` "
-    "with what POST /models/{id}/process answers (the result is stored), or `problem`.",
+    "text/event-stream the answer tells how it goes: events `started` with the address that stops a training early, "
+    "`progress` with the numbers of an epoch, at last `done` with what POST /models/{id}/process answers (the result "
+    "is stored), or `problem`.",
     **_answers(
         {
             "application/zip": _BINARY, "multipart/form-data": _BINARY, "application/octet-stream": _BINARY,
@@ -205,7 +216,8 @@ PREDICT: Final[Schema] = {
     "description": "`inputs` are the network's own numbers, and so are the `outputs`. With `input`, what a sketch "
     "gives to nn.classify or nn.predict (an object, a list of values, or a list of such), the answer is ml5's: "
     "`results`, labelled and scaled back by model_meta.json. Objects in `inputs` are taken for `input`. Of a stored "
-    "model send its id: {\"model\": id, \"input\": {\"r\": 255, \"g\": 0, \"b\": 90}}.",
+    "model send its id: {\"model\": id, \"input\": {\"r\": 255, \"g\": 0, \"b\": 90}}. Files in the field `picture` or "
+    "`sound` are answered as Teachable Machine (metadata.json) or ml5 (imageClassification) does; several give a list.",
     **_answers(
         {"application/json": {"schema": {"anyOf": [
             _object({"outputs": {"type": "array"}, "output_names": {"type": "array"}}),
@@ -216,11 +228,13 @@ PREDICT: Final[Schema] = {
         (*_UPLOADS, 404),
     ),
     "openapi_extra": {
-        "parameters": [_MODEL],
+        "parameters": [_MODEL, _PREPROCESS],
         "requestBody": _upload(
             {
                 "inputs": {**_TEXT, "description": "JSON: a list of one array (batch first) an input"},
                 "input": {**_TEXT, "description": "JSON: what nn.classify or nn.predict takes"},
+                "picture": {**_FILES, "description": "PNG, JPEG, WebP, GIF or BMP, instead of inputs"},
+                "sound": {**_FILES, "description": "a .wav, for audio models of Teachable Machine"},
             },
             {"inputs": "[[[0.1, 0.2]]]"},
         ),
@@ -331,6 +345,14 @@ DELETE: Final[Schema] = {
     "summary": "Forget a stored model",
     "status_code": 204,
     "responses": {204: {"description": "it is gone"}, **_problems(401, 403, 404, 421)},
+    "openapi_extra": _of_id(),
+}
+STOP: Final[Schema] = {
+    "summary": "Let a training end after the epoch that runs, and keep what it has learnt",
+    "status_code": 202,
+    "description": "The event `started` of the training tells this address. What came of it is in its event `done`, as "
+    "if fewer epochs had been asked for; `finetune.stopped` of the report is true then.",
+    "responses": {202: {"description": "it will end; the answer is empty"}, **_problems(401, 403, 404, 421)},
     "openapi_extra": _of_id(),
 }
 FORMATS: Final[Schema] = {

@@ -135,9 +135,9 @@ def _is_loopback(server: Any) -> bool:
 
 
 def _without_ids(path: str) -> str:
-    """Ids of stored models are as good as passwords: only their beginning is logged."""
+    """Ids of stored models, and of trainings, are as good as passwords: only their beginning is logged."""
     parts = path.split("/", 3)
-    if len(parts) > 2 and parts[1] == "models":
+    if len(parts) > 2 and parts[1] in ("models", "trainings"):
         own, dot, rest = parts[2].partition(".")
         parts[2] = f"{own[:6]}…{dot}{rest}" if len(own) > 6 else parts[2]
     return "/".join(parts)

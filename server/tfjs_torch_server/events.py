@@ -13,9 +13,9 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from .finetuning import Tell
 from .looking import json_of
 from .problems import problem_of
+from .stopping import Say
 from .work import ClientGone, Work, closed
 
 EVENTS: Final = "text/event-stream"
@@ -36,16 +36,16 @@ def wants_events(accept: str) -> bool:
 
 
 class Events(Response):
-    """A stream of `progress` events, then one `done` or `problem`.
+    """A stream of events: what the work says of itself, then one `done` or `problem`.
 
     Args:
-        job: the work, in a thread; it gets a function to tell its progress, and gives the data of `done`.
+        job: the work, in a thread; it gets a function to say an event, and gives the data of `done`.
         undo: called with them when nobody was there any more to hear it.
         limiter: of how many such jobs may run at once.
     """
 
     def __init__(
-        self, work: Work, job: Callable[[Tell], dict[str, Any]], undo: Callable[[dict[str, Any]], None],
+        self, work: Work, job: Callable[[Say], dict[str, Any]], undo: Callable[[dict[str, Any]], None],
         limiter: anyio.CapacityLimiter | None,
     ) -> None:  # fmt: skip
         super().__init__(None, 200, {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}, EVENTS)
@@ -88,7 +88,7 @@ class Events(Response):
                 said = time.monotonic()
                 await send({"type": "http.response.body", "body": chunk or b": still working\n\n", "more_body": True})
             if finished.is_set():
-                await send({"type": "http.response.body", "body": self._last, "more_body": False})
+                await send({"type": "http.response.body", "body": self._news.taken() + self._last, "more_body": False})
                 return
             with anyio.move_on_after(_PAUSE):
                 await finished.wait()
@@ -98,7 +98,7 @@ class Events(Response):
         """The last event."""
         try:
             self._work.advance()
-            done = self._job(self._news.tell)
+            done = self._job(self._news.say)
             if self._work.stopped.is_set():
                 self._undo(done)
             return _event("done", done)
@@ -109,22 +109,22 @@ class Events(Response):
 
 
 class _News:
-    """What a thread tells, until it is sent: the first of all, and the latest."""
+    """What a thread says, until it is sent; of epochs the first of all, and the latest."""
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._waiting: list[dict[str, Any]] = []
+        self._waiting: list[tuple[str, dict[str, Any]]] = []
 
-    def tell(self, epoch: dict[str, Any]) -> None:
+    def say(self, kind: str, data: dict[str, Any]) -> None:
         with self._lock:
-            if self._waiting and self._waiting[-1]["epoch"] > 1:
+            if self._waiting and self._waiting[-1][1].get("epoch", 0) > 1:
                 self._waiting.pop()
-            self._waiting.append(epoch)
+            self._waiting.append((kind, data))
 
     def taken(self) -> bytes:
         with self._lock:
             some, self._waiting = self._waiting, []
-        return b"".join(_event("progress", epoch) for epoch in some)
+        return b"".join(_event(kind, data) for kind, data in some)
 
 
 def _event(kind: str, data: dict[str, Any]) -> bytes:

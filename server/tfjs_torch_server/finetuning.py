@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from tfjs_torch import TfjsTorchError, UnsupportedError, ml5, processing, read_artifacts
+from tfjs_torch import TfjsTorchError, UnsupportedError, errors, ml5, processing, read_artifacts
 from tfjs_torch.ml5.data import output_of, rows_of
 from tfjs_torch.ml5.meta import js_text
 
@@ -17,7 +17,7 @@ from .problems import Problem
 from .settings import Settings
 from .work import Work
 
-Tell = Callable[[dict[str, Any]], None]
+Tell = Callable[[dict[str, Any]], str | None]
 
 NAME: Final = "finetune"
 
@@ -142,7 +142,7 @@ def finetune(
     Args:
         files: the model's, its JSON first.
         data: name and content of the file with the rows.
-        tell: gets each epoch's numbers, and "seconds".
+        tell: gets each epoch's numbers, and "seconds"; "stop" as its answer ends the training there.
 
     Raises:
         Problem: 413 beyond a limit, 422 what cannot be trained. TfjsTorchError: data that do not fit.
@@ -159,12 +159,13 @@ def finetune(
         _refuse_huge(network, files, min(max(call.options["batch_size"], at_once), len(rows)))
         before, labels = _measured(network, rows, at_once, clock), list(network.labels)
 
-        def on_epoch(epoch: dict[str, Any]) -> None:
+        def on_epoch(epoch: dict[str, Any]) -> str | None:
             clock.look()
-            if tell:
-                tell({**epoch, "seconds": round(clock.seconds, 3)})
+            return tell({**epoch, "seconds": round(clock.seconds, 3)}) if tell else None
 
         history = call.step.function(network, call.options, rows, on_epoch, clock.look)
+        for note in history.notes:
+            errors.warn(note)
         after = _measured(network, rows, at_once, clock)
     except TfjsTorchError as error:
         raise _of_file(error, name) from None
@@ -174,7 +175,8 @@ def finetune(
     return Finetuned(
         _ordered(network.files(stem), f"{stem}.json"),
         {
-            "rows": len(rows), "data": name, "epochs": history.epochs[-_LISTED:], "seconds": round(clock.seconds, 3),
+            "rows": len(rows), "data": name, "epochs": history.epochs[-_LISTED:], "stopped": history.stopped,
+            "seconds": round(clock.seconds, 3),
             **{key: {"before": before.get(key), "after": after[key]} for key in after},
             "labels": list(network.labels), "new_labels": [label for label in network.labels if label not in labels],
         },

@@ -17,7 +17,10 @@ from .problems import Problem
 from .settings import parse_size
 
 TARGETS: Final = ("tfjs", "safetensors", "pt", "npz", "pt2", "onnx")
-KNOWN: Final = ("to", "layout", "quantize", "shard_bytes", "process", "histograms", "inputs", "input", "model", "with")
+KNOWN: Final = (
+    "to", "layout", "quantize", "shard_bytes", "process", "histograms", "inputs", "input", "preprocess", "model",
+    "with",
+)  # fmt: skip
 PROGRAMS: Final = ("pt2", "onnx")
 LAYOUTS: Final = ("tfjs", "torch")
 STORAGES: Final = ("uint8", "uint16", "float16", "float32")
@@ -44,6 +47,11 @@ class Options:
         """Whether the numbers and their storage stay as they are."""
         return not self.steps and not self.quantize and self.shard_bytes is None
 
+    @property
+    def trains(self) -> bool:
+        """Whether one of the steps does."""
+        return any(call.step.takes == "module" for call in self.steps)
+
 
 def options_of(query: QueryParams, fields: Mapping[str, list[str]]) -> Options:
     """Options of the address; of the form where the address says nothing.
@@ -62,11 +70,11 @@ def options_of(query: QueryParams, fields: Mapping[str, list[str]]) -> Options:
         return values[0].strip() if values else default
 
     to, layout = one("to", "tfjs") or "tfjs", one("layout", "tfjs") or "tfjs"
-    _one_of("to", to, TARGETS)
-    _one_of("layout", layout, LAYOUTS)
+    one_of("to", to, TARGETS)
+    one_of("layout", layout, LAYOUTS)
     quantize = tuple(rule.strip() for value in given("quantize") for rule in value.split(",") if rule.strip())
     for rule in quantize:
-        _one_of("quantize", rule.partition(":")[0], STORAGES)
+        one_of("quantize", rule.partition(":")[0], STORAGES)
     bins = one("histograms", "0") or "0"
     if not re.fullmatch(r"[0-9]{1,3}", bins) or int(bins) > MAX_BINS:
         raise Problem(422, "histograms", f"a number of bins from 0 to {MAX_BINS} expected, found {bins!r:.40}")
@@ -118,7 +126,8 @@ def _known_steps(text: str) -> tuple[processing.Call, ...]:
     return tuple(processing.parse(text))
 
 
-def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
+def one_of(name: str, value: str, known: tuple[str, ...]) -> None:
+    """Raises Problem 422 for another value."""
     if value not in known:
         raise Problem(
             422, name, f"one of {', '.join(known)} expected, found {value!r:.60}", f"give {name} one of these"

@@ -13,6 +13,7 @@ import numpy as np
 from tfjs_torch import Artifacts, read_artifacts
 
 from .known import Known
+from .media import PICTURE, SOUND, Sample
 from .multipart import Part
 from .options import KNOWN
 from .problems import Problem
@@ -73,12 +74,14 @@ class Upload:
         options: {name: values} of the form's fields.
         ignored: names of files that belong to no model.
         data: names and contents of files with rows to train with.
+        samples: pictures or sounds to ask about.
     """
 
     models: list[Model]
     options: dict[str, list[str]]
     ignored: list[str] = field(default_factory=list)
     data: list[tuple[str, File]] = field(default_factory=list)
+    samples: list[Sample] = field(default_factory=list)
 
 
 def is_small(parts: list[Part]) -> bool:
@@ -91,38 +94,61 @@ def is_small(parts: list[Part]) -> bool:
     )
 
 
-def recognise(parts: list[Part], work: Work, settings: Settings) -> Upload:
-    """Sort the parts of a form.
+def recognise(parts: list[Part], work: Work, settings: Settings, stored: bool = False) -> Upload:
+    """Sort the parts of a form; `stored`: the address names a model.
 
     Raises:
         Problem: 400 no model, or files that cannot be told apart; 413 beyond a limit; 415 other kinds of files.
     """
-    options: dict[str, list[str]] = {}
+    options, rest = without_options(parts, settings)
     files: list[tuple[str, File]] = []
     zips: list[list[tuple[str, File]]] = []
     data: list[tuple[str, File]] = []
-    unpacked = Room(settings.max_upload)
+    samples: list[Sample] = []
+    room = Room(settings.max_upload)
+    for name, part in rest:
+        if part.name == DATA and is_data(name, part.data, settings, named=part.filename is None):
+            data.append((name, part.data))
+        elif part.name in (PICTURE, SOUND):
+            samples.append(Sample(part.name, name, part.data))
+        else:
+            found, is_zip = unpacked(part, name, work, settings, room)
+            zips += [found] if is_zip else []
+            files += [] if is_zip else found
+    models, ignored = _models_of(files, work, settings, data)
+    for members in zips:
+        found_models, left = _models_of(members, work, settings, data)
+        models, ignored = models + found_models, ignored + left
+    ignored += [sample.name for sample in samples]
+    if not models and "model" not in options and not stored:
+        raise _nothing_found(files, ignored)
+    return Upload(_with_templates(models), options, ignored, data, samples)
+
+
+def without_options(parts: list[Part], settings: Settings) -> tuple[dict[str, list[str]], list[tuple[str, Part]]]:
+    """The options of a form, and the other parts with the names of their files.
+
+    Raises:
+        Problem: 400, 413.
+    """
+    options: dict[str, list[str]] = {}
+    rest: list[tuple[str, Part]] = []
     for number, part in enumerate(parts, 1):
         if is_option(part):
             options.setdefault(part.name, []).append(option_of(part, settings))
-            continue
-        name = name_of(part, number)
-        head = part.head(4)
-        if part.name == DATA and is_data(name, part.data, settings, named=part.filename is None):
-            data.append((name, part.data))
-            continue
-        members = open_zip(part, name, work, settings, unpacked) if head in ZIP else None
-        if isinstance(members, list):
-            zips.append(members)
         else:
-            files.append((members or name, part.data))
-    models, ignored = _models_of(files, work, settings, data)
-    for members in zips:
-        found, left = _models_of(members, work, settings, data)
-        models, ignored = models + found, ignored + left
-    if not models and "model" not in options:
-        raise _nothing_found(files, ignored)
-    return Upload(_with_templates(models), options, ignored, data)
+            rest.append((name_of(part, number), part))
+    return options, rest
+
+
+def unpacked(part: Part, name: str, work: Work, settings: Settings, room: Room) -> tuple[list[tuple[str, File]], bool]:
+    """The files of a part, and whether it is a zip of several.
+
+    Raises:
+        Problem: 400 broken, 413 a bomb.
+    """
+    members = open_zip(part, name, work, settings, room) if part.head(4) in ZIP else None
+    return (members, True) if isinstance(members, list) else ([(members or name, part.data)], False)
 
 
 def is_option(part: Part) -> bool:

@@ -30,6 +30,7 @@ class Settings:
         allow_hosts: names under which the server may be called besides the loopback ones; ("*",) is any.
         processors: "my.py:fn" or "module:function", steps of the operator's own.
         train_rows, train_epochs, train_seconds: what one finetuning may take.
+        max_pixels: of a picture; max_sound: bytes of a .wav. All of a request may have four times as many.
         vendor: False does not offer an installed copy of tf.js at /vendor.
     """
 
@@ -48,6 +49,8 @@ class Settings:
     train_rows: int = 20_000
     train_epochs: int = 1000
     train_seconds: int = 120
+    max_pixels: int = 1 << 24
+    max_sound: int = 16 << 20
     vendor: bool = True
 
     def __post_init__(self) -> None:

@@ -17,7 +17,7 @@ from .outgoing import OutFile
 from .problems import Problem
 from .work import Work
 
-_ID: Final = re.compile(r"[A-Za-z0-9_-]{22}")
+ID: Final = re.compile(r"[A-Za-z0-9_-]{22}")
 _TOUCH: Final = 3600  # seconds: how exact "last loaded" has to be
 _ABANDONED: Final = 6 * 3600  # seconds after which an upload's folder belongs to a server that has died
 _DELETED: Final = "deleted-"
@@ -85,7 +85,7 @@ class Store:
         """
         folder = self.models / own / _FILES
         try:
-            if not _ID.fullmatch(own):
+            if not ID.fullmatch(own):
                 raise FileNotFoundError
             expires = folder.parent.stat().st_mtime + self.expire
             json_name = (folder.parent / _NAME).read_text(encoding="utf-8")

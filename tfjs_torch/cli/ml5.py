@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import FilesError, MismatchError
+from ..errors import FilesError, MismatchError, warn
 from .text import bars, number, plural, table
 
 if TYPE_CHECKING:
@@ -20,6 +23,7 @@ EXAMPLES = """PATH is the folder with the three files that nn.save() downloaded,
 
 examples:
   tfjs-torch ml5 check my-model                         will every ml5 load these files?
+  tfjs-torch ml5 check my-sketch                        ... and will sketch.js find them?
   tfjs-torch ml5 repair my-model mended                 ... and if not, mend them
   tfjs-torch ml5 predict my-model r=255 g=0 b=90        what nn.classify or nn.predict answers
   tfjs-torch ml5 predict my-model inputs.csv            many at once
@@ -32,6 +36,7 @@ _PREDICT = """INPUT is one of:
   picture.png                    where the network takes pixels
   inputs.json, inputs.csv        many inputs: a list, or one a line
 """
+_TRAIN = """Ctrl-C ends the training after its epoch and writes what it has learnt; pressed twice, it writes nothing."""
 _PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp")
 _MARKS = {"error": "error  ", "warning": "warning", "note": "note   "}
 
@@ -78,7 +83,7 @@ def _add_predict(own: Any) -> None:
 
 
 def _add_train(own: Any) -> None:
-    parser = _add(own, "train", "go on training with more data, and save it for the sketch")
+    parser = _add(own, "train", "go on training with more data, and save it for the sketch", _TRAIN)
     parser.add_argument("path", metavar="PATH", help="folder, .zip or model.json")
     parser.add_argument("data", metavar="DATA", help="what nn.saveData() saved (.json), or a .csv with a line of names")
     parser.add_argument("out", metavar="OUT", help="folder or .zip to write; a folder gets loss.svg, too")
@@ -132,7 +137,7 @@ def _repair(args: argparse.Namespace) -> int:
 
 def _predict(args: argparse.Namespace) -> int:
     network = _opened(args.path)
-    inputs, single = _inputs(args.input, getattr(network, "inputs", []))
+    inputs, single = _inputs(args.input, _number_columns(network))
     answer = getattr(network, "answer", None) or network.classify
     results = [answer(value) for value in inputs]
     if single and not (results[0] and isinstance(results[0][0], dict)):  # the JSON was a list of inputs
@@ -161,21 +166,29 @@ def _opened(path: str) -> Any:
     return teachable.load(path) if is_teachable(path) else ml5.load(path)
 
 
-def _inputs(given: Sequence[str], names: Sequence[str]) -> tuple[list[Any], bool]:
+def _number_columns(network: Any) -> list[str]:
+    """The inputs that are not one of several words: "05" may be a number, or a name."""
+    columns = (getattr(network, "meta", None) or {}).get("inputs", {})
+    return [name for name, column in columns.items() if column.get("dtype") != "string"]
+
+
+def _inputs(given: Sequence[str], numbers: Sequence[str]) -> tuple[list[Any], bool]:
     """(the inputs, whether it is a single one)."""
+    from ..ml5.data import Cell, numbers_of
+
     if all("=" in part and not Path(part).is_file() for part in given):
-        values = {name: _value(text) for name, _, text in (part.partition("=") for part in given)}
-        return [values], True
+        values = {name: Cell(text) for name, _, text in (part.partition("=") for part in given)}
+        return [numbers_of(values, numbers)], True
     inputs: list[Any] = []
     single = len(given) == 1
     for part in given:
-        found, alone = _input(part, names)
+        found, alone = _input(part, numbers)
         inputs += found
         single = single and alone
     return inputs, single
 
 
-def _input(text: str, names: Sequence[str]) -> tuple[list[Any], bool]:
+def _input(text: str, numbers: Sequence[str]) -> tuple[list[Any], bool]:
     if text.lstrip().startswith(("{", "[")):
         try:
             return [json.loads(text)], True
@@ -192,14 +205,7 @@ def _input(text: str, names: Sequence[str]) -> tuple[list[Any], bool]:
         return [text if path.suffix.lower() == ".wav" else np.load(path, allow_pickle=False)], True
     from ..ml5.data import inputs_of
 
-    return inputs_of(path, names), False
-
-
-def _value(text: str) -> Any:
-    try:
-        return float(text)
-    except ValueError:
-        return text
+    return inputs_of(path, numbers), False
 
 
 def _train(args: argparse.Namespace) -> int:
@@ -210,24 +216,55 @@ def _train(args: argparse.Namespace) -> int:
         raise MismatchError(args.path, "a save of neuralNetwork expected, found something else; use Python for it")
     before, at_first = list(network.labels), _measured(network, args.data)
     line = _LossLine()
+
+    def on_epoch(epoch: dict[str, Any]) -> str | None:
+        line.show(epoch)
+        return "stop" if came.is_set() else None
+
     try:
-        history = network.train(
-            args.data, epochs=args.epochs, batch_size=args.batch_size, learning_rate=args.learning_rate,
-            validation_split=args.validation_split, seed=args.seed, device=args.device, on_epoch=line.show,
-            progress=False,
-        )  # fmt: skip
+        with _first_ctrl_c() as came:
+            history = network.train(
+                args.data, epochs=args.epochs, batch_size=args.batch_size, learning_rate=args.learning_rate,
+                validation_split=args.validation_split, seed=args.seed, device=args.device, on_epoch=on_epoch,
+                progress=False,
+            )  # fmt: skip
     finally:
         line.end()
     network.save(args.out, args.name)
     curve = _curve_path(args.out, args.curve)
     history.save_svg(curve)
+    for note in history.notes:
+        warn(note)
     new = [label for label in network.labels if label not in before]
     if new:
         print(f"new labels: {', '.join(new)}")
-    print(f"{plural(len(history.epochs), 'epoch')}: {_said(history.epochs[-1])}")
+    done = plural(len(history.epochs), "epoch")
+    print(f"{f'stopped after {done} of {args.epochs:,}' if history.stopped else done}: {_said(history.epochs[-1])}")
     print(f"on all these data: {at_first} before, {_measured(network, args.data)} after")
     print(f"written: {args.out}, {curve}")
     return 0
+
+
+@contextmanager
+def _first_ctrl_c() -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C sets; the second one is KeyboardInterrupt, as ever."""
+    came = threading.Event()
+
+    def first(*_: object) -> None:
+        came.set()
+        signal.signal(signal.SIGINT, before)
+        with suppress(OSError):  # not print, which may be at work just now
+            os.write(2, b"\nstopping after this epoch; Ctrl-C again quits, with nothing written\n")
+
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
+        yield came
+        return
+    signal.signal(signal.SIGINT, first)
+    try:
+        yield came
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _measured(network: Any, data: str) -> str:

@@ -46,6 +46,12 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     )
     parser.add_argument("--train-epochs", type=int, default=1000, metavar="N", help="most epochs (default: 1000)")
     parser.add_argument("--train-seconds", type=int, default=120, metavar="N", help="longest time (default: 120)")
+    parser.add_argument(
+        "--max-pixels", type=int, default=1 << 24, metavar="N", help="of a picture to ask about (default: 16777216)"
+    )
+    parser.add_argument(
+        "--max-sound", default="16MiB", metavar="SIZE", help="largest .wav to ask about (default: 16MiB)"
+    )
     parser.add_argument("--open", action="store_true", help="open the page in your browser")
     parser.set_defaults(run=run)
 
@@ -66,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
             expire=parse_duration(args.expire), token=args.token,
             allow_origins=tuple(args.allow_origin or ("*",)), allow_hosts=_hosts(args),
             processors=tuple(args.processor), train_rows=args.train_rows, train_epochs=args.train_epochs,
-            train_seconds=args.train_seconds,
+            train_seconds=args.train_seconds, max_pixels=args.max_pixels, max_sound=parse_size(args.max_sound),
         )  # fmt: skip
     except ValueError as error:
         raise FilesError("serve", str(error)) from None
@@ -87,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _check(args: argparse.Namespace) -> None:
     numbers = [("--port", args.port, 0, 65535), ("--workers", args.workers, 1, 256)]
-    for name in ("train_rows", "train_epochs", "train_seconds"):  # 0: nobody may
+    for name in ("train_rows", "train_epochs", "train_seconds", "max_pixels"):  # 0: nobody may
         numbers.append((f"--{name.replace('_', '-')}", getattr(args, name), 0, 10**9))
     for name, value, low, high in numbers:
         if not low <= value <= high:

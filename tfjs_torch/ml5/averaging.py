@@ -54,7 +54,7 @@ def average(models: Iterable[Any]) -> NeuralNetwork:
         where = f"model {at} ({given[at - 1]})" if isinstance(given[at - 1], (str, os.PathLike)) else f"model {at}"
         _refuse(f"{where}: model_meta.json", _difference(first.meta, network.meta))
         layers = network.module.artifacts.model_json["modelTopology"]
-        _refuse(f"{where}: modelTopology", _difference(_nameless(topology), _nameless(layers)))
+        _refuse(f"{where}: modelTopology", _difference(_alike(topology), _alike(layers)))
         shapes = [[list(tensor.shape) for tensor in one.values()] for one in (tensors[0], tensors[at - 1])]
         _refuse(f"{where}: weights", _difference(shapes[0], shapes[1]))
     columns = [list(one.values()) for one in tensors]
@@ -75,16 +75,23 @@ def _refuse(where: str, difference: str) -> None:
         raise MismatchError(where, f"the same as in model 1 expected, found another {difference}")
 
 
-def _nameless(value: Any) -> Any:
-    """A topology without what differs from page to page: names, versions, and how weights were drawn."""
+def _alike(value: Any) -> Any:
+    """A topology without what differs from page to page and from one tf.js to the next.
+
+    Names, versions, how weights were drawn, the order of options, and those that only newer files write; the layers of
+    a Sequential are a bare list in old ones.
+    """
     if isinstance(value, dict):
-        skipped = ("name", "keras_version", "backend")
-        return {
-            key: _nameless(item)
-            for key, item in value.items()
-            if key not in skipped and not key.endswith("_initializer")
-        }
-    return [_nameless(item) for item in value] if isinstance(value, list) else value
+        kept = {key: _alike(item) for key, item in sorted(value.items()) if not _skipped(key, item)}
+        layers = value.get("config") if value.get("class_name") == "Sequential" else None
+        return kept | {"config": {"layers": _alike(layers)}} if isinstance(layers, list) else kept
+    return [_alike(item) for item in value] if isinstance(value, list) else value
+
+
+def _skipped(key: str, value: Any) -> bool:
+    if key in ("name", "keras_version", "backend") or key.endswith("_initializer"):
+        return True
+    return value is None or (key == "reset_after" and value is False)
 
 
 def _difference(one: Any, other: Any, path: str = "") -> str:
@@ -106,4 +113,8 @@ def _difference(one: Any, other: Any, path: str = "") -> str:
             if found:
                 return found
         return ""
-    return "" if one == other and type(one) is type(other) else f"{path.rstrip(': ')} ({one!r:.60}, {other!r:.60})"
+    return (
+        ""
+        if one == other and isinstance(one, bool) == isinstance(other, bool)
+        else f"{path.rstrip(': ')} ({one!r:.60}, {other!r:.60})"
+    )

@@ -103,11 +103,11 @@ def diagnose(source: Any) -> Diagnosis:
 
 
 def _found(files: SourceFiles, given: str | None, sketch: Sketch | None) -> tuple[Saved, str]:
-    """The save, and the folder in which it lies: of a sketch, one from which it loads, or the only one."""
+    """The save, and the folder in which it lies: one from which the sketch loads, or the only one."""
     saved = gathered(files, given)
-    if sketch is None or saved.json_name is not None:
+    if saved.json_name is not None or given is not None:
         return saved, ""
-    for folder in sketch.folders():
+    for folder in sketch.folders() if sketch else ():
         inner = _in_folder(files, folder)
         if inner is not None:
             return inner, folder

@@ -34,6 +34,7 @@ class Plan(NamedTuple):
 
     Attributes:
         inputs, outputs: names of the columns; `shape`: of pictures and sequences, else None.
+        counted: whether inputs, and outputs, were given as a number: data by name bring their own names then.
     """
 
     task: str
@@ -44,6 +45,7 @@ class Plan(NamedTuple):
     layers: Layers | None
     learning_rate: float | None
     normalize: bool
+    counted: tuple[bool, bool] = (False, False)
 
 
 def plan_of(
@@ -70,9 +72,9 @@ def plan_of(
             raise MismatchError("layers", f"two layers or more expected, found {len(layers)}; ml5 ignores fewer")
     if rate is not None and (not isinstance(rate, numbers.Real) or isinstance(rate, bool) or not 0 < rate < math.inf):
         raise MismatchError("learning_rate", f"a number above 0 expected, found {rate!r:.40}")
-    return Plan(
-        task, _names("inputs", inputs), _names("outputs", outputs), shape, hidden_units, layers, rate, bool(normalize)
-    )
+    counted = isinstance(inputs, int), isinstance(outputs, int)
+    names = _names("inputs", inputs), _names("outputs", outputs)
+    return Plan(task, *names, shape, hidden_units, layers, rate, bool(normalize), counted)
 
 
 def _names(which: str, given: Any) -> tuple[str, ...]:
@@ -92,6 +94,7 @@ def meta_of(plan: Plan, rows: Sequence[Row]) -> tuple[list[Row], Meta]:
     Raises:
         MismatchError: a row lacks a column, or a column holds what ml5 cannot learn.
     """
+    plan = _with_names(plan, rows[0])
     by_name = [
         (
             _named(xs, plan.inputs, f"row {at + 1}: xs", plan.shape is not None),
@@ -117,6 +120,26 @@ def meta_of(plan: Plan, rows: Sequence[Row]) -> tuple[list[Row], Meta]:
         for xs, ys in by_name
     ]
     return typed, parse_meta(document)
+
+
+def _with_names(plan: Plan, row: Row) -> Plan:
+    """The plan with the names that the first row brings, where ml5 goes by those of the data.
+
+    Of `outputs` ml5 heeds only with data by position how many they are; a classifier has one column of labels,
+    whether `outputs` counts it, the labels, or lists them (NeuralNetworkUtils.js, formatDataAsObject).
+    """
+    xs, ys = row
+    inputs, outputs = plan.inputs, plan.outputs
+    if plan.counted[0] and isinstance(xs, Mapping) and len(xs) == len(inputs):
+        inputs = tuple(map(str, xs))
+    if plan.task == "regression":
+        if plan.counted[1] and isinstance(ys, Mapping) and len(ys) == len(outputs):
+            outputs = tuple(map(str, ys))
+    elif (plan.counted[1] or len(outputs) > 1) and isinstance(ys, Mapping) and len(ys) == 1:
+        outputs = tuple(map(str, ys))
+    elif not isinstance(ys, Mapping) and (not isinstance(ys, (list, tuple)) or len(ys) == 1):
+        outputs = outputs[:1]
+    return plan._replace(inputs=inputs, outputs=outputs)
 
 
 def created(plan: Plan, meta: Meta, seed: int | None) -> LayersModel:

@@ -57,8 +57,12 @@ def rows_of(data: Any, inputs: Sequence[str], outputs: Sequence[str]) -> list[Ro
     return rows
 
 
-def inputs_of(data: Any, names: Sequence[str]) -> list[Any]:
+def inputs_of(data: Any, numbers: Sequence[str]) -> list[Any]:
     r"""Inputs without answers, from a JSON (a list, or what saveData() wrote) or a CSV with a line of names.
+
+    Args:
+        data: as in rows_of.
+        numbers: names of the columns that hold numbers; the cells of others stay texts.
 
     Raises:
         FilesError, FormatError: as rows_of. MismatchError: no inputs.
@@ -73,7 +77,7 @@ def inputs_of(data: Any, names: Sequence[str]) -> list[Any]:
     if not isinstance(found, list) or not found:
         raise MismatchError("inputs", f"a list of inputs expected, found {_kind(found)}")
     rows = [row["xs"] if isinstance(row, Mapping) and "xs" in row else row for row in found]
-    return [numbers_of(row, row) for row in rows]
+    return [numbers_of(row, numbers) for row in rows]
 
 
 def numbers_of(side: Any, columns: Iterable[str]) -> Any:

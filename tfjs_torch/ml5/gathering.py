@@ -209,7 +209,8 @@ def listed_files(source: Sequence[Any]) -> dict[str, Path]:
             raise FilesError("source", f"a list of paths expected, found {type(item).__name__} in it")
         path = Path(item)
         if not is_file(path):
-            raise FilesError(str(path), "a file expected, found nothing there; check the path")
+            found = "a folder; give it alone, not in a list" if is_dir(path) else "nothing there; check the path"
+            raise FilesError(str(path), f"a file expected, found {found}")
         if path.name in files:
             raise FilesError("source", f"files of different names, each name once, expected, found {path.name!r} twice")
         files[path.name] = path

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from torch import Tensor
 
-from ..errors import MismatchError, warn
+from ..errors import MismatchError
 from .creating import MOST_LABELS
 from .data import Row, output_of
 from .encoding import label_of, listed
@@ -29,6 +29,16 @@ LEARNING: Final = {
     "sequenceClassification": Learning("categoricalCrossentropy", "sgd", 0.2),
     "sequenceRegression": Learning("meanSquaredError", "adam", 0.2),
 }
+
+
+def order_note(before: Sequence[str], after: Sequence[str]) -> list[str]:
+    """What to say where known labels have changed places."""
+    if [label for label in after if label in before] == list(before):
+        return []
+    return [
+        f"labels: the network's outputs stand in the order {listed(after)} now. They are numbers, and ml5 0.x "
+        "(and classifySync of 1.x) mixes them up in any other order"
+    ]
 
 
 def new_labels(rows: Sequence[Row], column: str, known: Sequence[str]) -> list[str]:
@@ -59,17 +69,30 @@ def refuse_gaps(column: Column) -> None:
         )
 
 
-def tell_of_missing(labels: Sequence[str], targets: Tensor) -> None:
-    """A network forgets what it is not shown."""
+def notes_on(
+    labels: Sequence[str], targets: Tensor, scaled: bool, before: float, after: float, rate: float
+) -> list[str]:
+    """What has to be said of a training.
+
+    Args:
+        labels: what the network tells apart; none in regression.
+        targets: what it should have answered, [rows, units].
+        scaled: whether targets belong between 0 and 1.
+        before, after: the loss on all rows; `before` is infinite for a new network.
+        rate: the learning rate.
+    """
+    notes = []
     gone = [label for label, rows in zip(labels, targets.sum(0).tolist(), strict=False) if not rows]
-    if gone:
-        warn(f"data: no rows with {listed(gone)}; the network may forget them, so mix some in")
-
-
-def tell_of_growth(before: float, after: float, rate: float) -> None:
-    """ml5's rates are made for networks that begin: a step of Adam at 0.2 is far for one that is nearly there."""
-    if after > 1.2 * before:
-        warn(
+    if gone:  # a network forgets what it is not shown
+        notes.append(f"data: no rows with {listed(gone)}; the network may forget them, so mix some in")
+    if scaled and not labels and bool(((targets < -1e-6) | (targets > 1 + 1e-6)).any()):
+        notes.append(
+            "data: some outputs are beyond the range that this network was made for; "
+            "ml5's default network cannot answer beyond it: train a new one with ml5.new"
+        )
+    if after > 1.2 * before:  # ml5's rates are made for networks that begin: a step of Adam at 0.2 is far for others
+        notes.append(
             f"training: the loss on these data grew from {before:.4g} to {after:.4g}; "
             f"a learning_rate below {rate:g}, such as {rate / 10:g}, or more epochs help"
         )
+    return notes

@@ -11,13 +11,14 @@ import numpy as np
 import torch
 
 from ..building import Files, widened
-from ..errors import MismatchError, warn
-from ..fitting import History, OnEpoch, fit, measured
+from ..errors import MismatchError
+from ..fitting import OnEpoch, fit, measured
+from ..history import History
 from ..layers.network import LayersModel
 from .creating import Plan, created, meta_of
 from .data import Row, numbers_of, rows_of
 from .encoding import array_of, classified, encode, encode_targets, listed, predicted, samples_of
-from .learning import LEARNING, Learning, new_labels, refuse_gaps, tell_of_growth, tell_of_missing
+from .learning import LEARNING, Learning, new_labels, notes_on, order_note, refuse_gaps
 from .meta import Meta, js_keys
 from .writing import dumped, saved_files, write
 
@@ -175,12 +176,13 @@ class NeuralNetwork:
         Args:
             data: what saveData() wrote (a path, bytes, or the parsed JSON), a CSV, a list of dicts or of (xs, ys), or
                 a pandas DataFrame. They are scaled by the ranges of the network, which stay. Labels that the network
-                does not know widen its last layer; what it has learnt stays, `module` becomes another one.
+                does not know widen its last layer; what it has learnt stays, `module` becomes another one. Labels that
+                are numbers get into the order that every ml5 takes.
             learning_rate: None is ml5's own: 0.2, for pictures 0.02.
             epochs, batch_size, validation_split, seed, device, on_epoch, on_batch, progress: see fitting.fit.
 
         Returns:
-            history: loss and accuracy of every epoch; in a notebook, the curve.
+            history: loss and accuracy of every epoch, and notes on what was odd; in a notebook, the curve.
 
         Raises:
             MismatchError: data that do not fit, or a training that goes astray; the network is then as before.
@@ -203,15 +205,21 @@ class NeuralNetwork:
             _refuse_width(self.module, inputs, targets)
             learning = LEARNING[self.task or ""]
             rate = learning_rate if learning_rate is not None else self._rate(learning)
-            known = self.module is before[0]
+            known = before[1] is not None and self._meta.output_units == before[1].output_units
             at_first = measured(self.module, inputs, targets, loss=learning.loss)["loss"] if known else math.inf
+            if math.isnan(at_first):
+                raise MismatchError(
+                    "network", "weights that answer numbers expected, found NaN before the training; "
+                    "ml5 0.x makes such networks of columns that are always the same: make a new one with ml5.new",
+                )  # fmt: skip
             history = fit(
                 self.module, inputs, targets, loss=learning.loss, optimizer=learning.optimizer, learning_rate=rate,
                 epochs=epochs, batch_size=batch_size, validation_split=validation_split, seed=seed, device=device,
                 on_epoch=on_epoch, on_batch=on_batch, progress=progress,
             )  # fmt: skip
-            tell_of_missing(self.labels, targets)
-            tell_of_growth(at_first, measured(self.module, inputs, targets, loss=learning.loss)["loss"], rate)
+            at_last = measured(self.module, inputs, targets, loss=learning.loss)["loss"]
+            notes = notes_on(self.labels, targets, self._meta.normalized, at_first, at_last, rate)
+            history.note([*order_note(before[1].labels if before[1] else [], self.labels), *notes], progress)
             return history
         except BaseException:
             self.module, self._meta, self._meta_text, self.task = before
@@ -338,7 +346,8 @@ class NeuralNetwork:
             return
         refuse_gaps(self._meta.outputs[0])
         new = new_labels(rows, self.outputs[0], self.labels)
-        if new:
+        ordered = self.labels == js_keys(self.labels)
+        if new or (not ordered and len(self.outputs) == 1):
             self._widen(new, seed)
 
     def _widen(self, new: Sequence[str], seed: int | None) -> None:
@@ -355,12 +364,6 @@ class NeuralNetwork:
         assert self._meta is not None
         inputs = torch.from_numpy(encode(self._meta, [xs for xs, _ in rows], self._shape(), "row"))
         targets = torch.from_numpy(encode_targets(self._meta, [ys for _, ys in rows]))
-        beyond = self._meta.normalized and not self.labels and bool(((targets < -1e-6) | (targets > 1 + 1e-6)).any())
-        if beyond:
-            warn(
-                "data: some outputs are beyond the range that this network was made for; "
-                "ml5's default network cannot answer beyond it: train a new one with ml5.new"
-            )
         return inputs, targets
 
     def _rate(self, learning: Learning) -> float:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from contextlib import suppress
 from typing import Any
 
 from .. import strict_json
 from ..artifacts import Artifacts, read_artifacts
-from ..errors import TfjsTorchError, UnsupportedError, warn
+from ..building import units_of
+from ..errors import FilesError, TfjsTorchError, UnsupportedError, warn
 from ..layers.network import LayersModel
 from ..model import load_model
+from ..sources import SourceFiles
 from .creating import Layers, plan_of
-from .gathering import gather, kind_of, listed_files
+from .gathering import gather, kind_of, listed_files, open_source
 from .meta import Meta, parse_meta
 from .network import NeuralNetwork
 
@@ -83,15 +84,24 @@ def is_extractor(document: Any) -> bool:
 
 
 def is_teachable(source: Any) -> bool:
-    """Whether a place holds a Teachable Machine export: metadata.json, and no meta of ml5.
+    """Whether a place holds a Teachable Machine export.
 
     Raises:
         FilesError, ManifestError: as read_artifacts.
     """
-    if knn_document(source) is not None:
+    return knn_document(source) is None and is_export(read_artifacts(as_source(source), weights=False))
+
+
+def is_export(artifacts: Artifacts) -> bool:
+    """Whether labels stand in a metadata.json of Teachable Machine: no meta of ml5, under whatever name."""
+    names = artifacts.sidecars
+    if "metadata.json" not in names or any(name.endswith("_meta.json") for name in names):
         return False
-    sidecars = read_artifacts(as_source(source), weights=False).sidecars
-    return "metadata.json" in sidecars and not any(name.endswith("_meta.json") for name in sidecars)
+    try:
+        meta = strict_json.loads(artifacts.sidecar("metadata.json"), "metadata.json")
+    except TfjsTorchError:  # broken
+        return True
+    return kind_of(meta) not in ("meta", "meta-0.4")
 
 
 def as_source(source: Any) -> Any:
@@ -127,28 +137,22 @@ def _renamed_meta(source: Any) -> tuple[Meta | None, bytes | None]:
 
 
 def knn_document(source: Any) -> tuple[Any, str] | None:
-    """The JSON of a KNNClassifier and its name, where the source is one: alone of its kind, and no model.json."""
-    files: Mapping[str, Any]
-    if isinstance(source, Mapping):
-        files = {str(name): data for name, data in source.items()}
-    elif isinstance(source, (str, os.PathLike)) and str(source).endswith(".json") and os.path.isfile(source):
-        files = {os.fspath(source): Path(source)}
-    elif isinstance(source, (str, os.PathLike)) and os.path.isdir(source):
-        files = {path.name: path for path in Path(source).glob("*.json")}
-    else:
+    """The JSON of a KNNClassifier and its name, where the source is one: the only one there, without weights."""
+    try:
+        files, given = open_source(source)
+        names = [name for name in files.names() if "/" not in name]
+    except (FilesError, OSError):
         return None
-    files = {name: data for name, data in files.items() if name.endswith(".json")}
-    if "model.json" in files or len(files) > _MOST_JSONS:
+    jsons = [name for name in names if name.endswith(".json")] if given in (None, "model.json") else [given]
+    if len(jsons) > _MOST_JSONS or (given in (None, "model.json") and any(".bin" in name for name in names)):
         return None
-    found = [
-        (document, name) for name, data in files.items() if kind_of(document := _json_or_none(data, name)) == "knn"
-    ]
+    found = [(document, name) for name in jsons if kind_of(document := _json_or_none(files, name)) == "knn"]
     return found[0] if len(found) == 1 else None
 
 
-def _json_or_none(data: Any, name: str) -> Any:
+def _json_or_none(files: SourceFiles, name: str) -> Any:
     try:
-        return strict_json.loads(data.read_bytes() if isinstance(data, Path) else data, name)
+        return strict_json.loads(files.text(name), name)
     except (OSError, TfjsTorchError, TypeError):
         return None
 
@@ -161,10 +165,15 @@ def _tell_of_misfits(module: LayersModel, meta: Meta, where: str) -> None:
     else:
         wanted = sum(column.units for column in meta.inputs)
     if sizes is not None and None not in sizes and wanted is not None and math.prod(n or 1 for n in sizes) != wanted:
-        warn(
-            f"{where}: model_meta.json describes {wanted} numbers as input, the network takes {list(sizes)}; "
-            "it belongs to another save"
-        )
+        _tell_of_another(where, f"{wanted} numbers as input, the network takes {list(sizes)}")
+    given = sum(column.units for column in meta.outputs)
+    with suppress(UnsupportedError):  # it ends in something else than a Dense layer
+        if given < units_of(module):
+            _tell_of_another(where, f"{given} numbers as output, the network gives {units_of(module)}")
+
+
+def _tell_of_another(where: str, found: str) -> None:
+    warn(f"{where}: model_meta.json describes {found}; it belongs to another save")
 
 
 def new(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,9 @@ import numpy.typing as npt
 from ..errors import FilesError, MismatchError, UnsupportedError
 
 Pixels = npt.NDArray[np.uint8]
-Ints = npt.NDArray[np.int64]
+Ints = npt.NDArray[np.signedinteger[Any]]
+
+BROWSERS: Final = ("PNG", "JPEG", "WEBP", "GIF", "BMP")  # what all of them draw, in Pillow's words
 
 
 class Text(str):
@@ -88,10 +90,13 @@ def rgba_of(picture: Any, where: str = "picture", *, upright: bool = True) -> Pi
         picture = picture.detach().cpu().numpy()
     if isinstance(picture, np.ndarray):
         return _colours(picture, where)
+    if isinstance(picture, (str, os.PathLike)):
+        with opened(picture, where) as image:
+            return rgba_of(image, where, upright=upright)
     image = opened(picture, where)
     if 0 in image.size:
         raise MismatchError(where, "a picture with pixels expected, found an empty one")
-    with _reading(str(getattr(image, "filename", "")) or where):
+    with reading(str(getattr(image, "filename", "")) or where):
         image = _upright(image, where) if upright else image
         if image.mode.startswith("I;16"):
             return _colours((np.asarray(image) >> 8).astype(np.uint8), where)
@@ -108,7 +113,7 @@ def shown(pixels: Pixels) -> Pixels:
 
 def premultiplied(pixels: Pixels) -> Ints:
     """RGBA as a canvas keeps it: colours times alpha, in bytes."""
-    wide = pixels.astype(np.int64)
+    wide = pixels.astype(np.int32)
     products = wide[..., :3] * wide[..., 3:] + 128
     return np.concatenate([(products + (products >> 8)) >> 8, wide[..., 3:]], axis=-1)
 
@@ -130,7 +135,7 @@ def pillow(where: str) -> Any:
 
 
 def opened(picture: Any, where: str = "picture") -> Any:
-    """A PIL image, its pixels not yet read where it comes from a path.
+    """A PIL image, its pixels not yet read where it comes from a path; taken for one of BROWSERS, else for any kind.
 
     Raises:
         FilesError: no file, or no picture. MismatchError: something else. UnsupportedError: Pillow is not installed.
@@ -140,12 +145,16 @@ def opened(picture: Any, where: str = "picture") -> Any:
         return picture
     if not isinstance(picture, (str, os.PathLike)):
         raise MismatchError(where, f"a PIL image, a path or an array expected, found {type(picture).__name__}")
-    with _reading(os.fspath(picture)):
-        return Image.open(picture)
+    with reading(os.fspath(picture)):
+        try:
+            return Image.open(picture, formats=BROWSERS)
+        except Image.UnidentifiedImageError:
+            return Image.open(picture)
 
 
 @contextmanager
-def _reading(where: str) -> Iterator[None]:
+def reading(where: str) -> Iterator[None]:
+    """What Pillow says of a picture inside. Raises FilesError instead."""
     Image, _ = pillow(where)  # noqa: N806
     try:
         yield

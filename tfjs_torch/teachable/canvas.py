@@ -50,7 +50,7 @@ def cropped(pixels: Pixels, size: int, original: tuple[int, int] | None = None, 
     """
     sides = original or (pixels.shape[0], pixels.shape[1])
     if pixels.shape[2] == 3 or pixels[..., 3].min() == 255:
-        return _drawn(pixels[..., :3].astype(np.int64), size, sides, orientation).astype(np.uint8)
+        return _drawn(pixels[..., :3].astype(np.int32), size, sides, orientation).astype(np.uint8)
     return unpremultiplied(_drawn(premultiplied(pixels), size, sides, orientation))
 
 

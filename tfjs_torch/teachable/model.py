@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from ..building import units_of
 from ..errors import MismatchError
-from ..fitting import History, OnEpoch
+from ..fitting import OnEpoch
+from ..history import History
 from ..layers.network import LayersModel
 from ..model import save_model
 from ..shards import MemoryShard
@@ -50,14 +52,15 @@ class Teachable:
             x: image: a PIL image, a path, uint8 pixels [h, w], [h, w, 1, 3 or 4]; or float32 numbers of the model's
                 own shape, [image_size, image_size, channels], which are taken as they are, as is a batch of them.
                 pose: posenet's heatmaps and offsets, as one vector, or as a pair of arrays [h, w, 17] and [h, w, 34].
-                audio: a .wav of 44 100 Hz (its first second), samples [n], or a spectrogram [frames, bins] in decibels.
+                audio: a .wav of any usual rate (its first second), samples [n] of 44 100 Hz, or a spectrogram
+                    [frames, bins] in decibels.
             preprocess: "teachable": as Teachable Machine's library does, the browser's canvas within one grey level;
                 "ml5": as ml5.imageClassifier does; "keras": as the snippet for Keras does (see pictures.prepared).
                 None: x is ready; for audio it leaves the normalisation out.
 
         Raises:
             MismatchError: x is nothing that this kind takes. FilesError: no picture or sound there.
-            UnsupportedError: Pillow is not installed.
+            UnsupportedError: Pillow is not installed, or the samples of a .wav are compressed.
 
         Example:
             >>> import numpy as np
@@ -152,8 +155,8 @@ class Teachable:
         if len(self.labels) < 1 or not all(isinstance(label, str) for label in self.labels):
             raise MismatchError("labels", f"a list of texts expected, found {self.labels!r:.80}")
         if tuple(self.labels) != self._metadata.labels:
-            if len(self.labels) != training.units_of(self.module):
-                wanted = training.units_of(self.module)
+            if len(self.labels) != units_of(self.module):
+                wanted = units_of(self.module)
                 raise MismatchError("labels", f"{wanted} labels expected, found {len(self.labels)}")
             shard = MemoryShard("metadata.json", written(self._metadata, self.labels))
             artifacts = replace(artifacts, sidecars={**artifacts.sidecars, "metadata.json": shard})

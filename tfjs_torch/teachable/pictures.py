@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import MismatchError
-from ..ml5.pictures import Pixels, opened, pillow, rgba_of
+from ..ml5.pictures import Pixels, opened, pillow, reading, rgba_of
 from ..ml5.squashing import squashed
 from .canvas import cropped, smaller_by
 
@@ -48,14 +48,16 @@ def _on_canvas(picture: Any, size: int) -> Pixels:
     """The square that the browser draws. A JPEG file of whole blocks is decoded smaller at once, as Chromium does."""
     if not isinstance(picture, (str, os.PathLike)):
         return cropped(rgba_of(picture), size)
-    image = opened(picture)
-    width, height = image.size
-    orientation = image.getexif().get(_ORIENTATION, 1)
-    if image.format == "JPEG" and width % _block(image, 1) == 0 and height % _block(image, 2) == 0:
-        level = min(smaller_by(width, height, size), 3)
-        image.draft(None, (width >> level, height >> level))
+    with opened(picture) as image:
+        width, height = image.size
+        with reading(os.fspath(picture)):  # what comes before the pixels
+            orientation = image.getexif().get(_ORIENTATION, 1)
+        if image.format == "JPEG" and width % _block(image, 1) == 0 and height % _block(image, 2) == 0:
+            level = min(smaller_by(width, height, size), 3)
+            image.draft(None, (width >> level, height >> level))
+        pixels = rgba_of(image)
     sides = (width, height) if orientation in (5, 6, 7, 8) else (height, width)
-    return cropped(rgba_of(image), size, sides, orientation if orientation in range(1, 9) else 1)
+    return cropped(pixels, size, sides, orientation if orientation in range(1, 9) else 1)
 
 
 def _block(image: Any, axis: int) -> int:

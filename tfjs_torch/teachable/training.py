@@ -12,21 +12,16 @@ from torch import Tensor, nn
 
 from .. import strict_json
 from ..artifacts import read_artifacts
-from ..building import bytes_of, tensors_of, widened
-from ..errors import UnsupportedError, collected_warnings, warn
-from ..fitting import History, fit
+from ..building import bytes_of, tensors_of, units_of, widened
+from ..errors import UnsupportedError, collected_warnings
+from ..fitting import fit
+from ..history import History
 from ..layers.network import LayersModel
-from ..layers.shapes import head_of
 from ..model import load_model
 
 RATES: Final = {"image": 0.001, "pose": 0.0001, "audio": 0.001}
 _OPTIMIZERS: Final = {"image": "adam", "pose": "rmsprop", "audio": "adam"}
 _AT_ONCE: Final = 32  # examples that go through the lower layers together
-
-
-def units_of(module: LayersModel) -> int:
-    """Number of classes."""
-    return int(head_of(module.artifacts.model_json["modelTopology"]).config["units"])
 
 
 def widened_to(module: LayersModel, units: int, seed: int | None) -> LayersModel:
@@ -60,15 +55,16 @@ def train(
 ) -> History:
     """Train the head of the module in place."""
     unseen = [label for at, label in enumerate(labels) if at not in set(classes)]
-    if unseen:
-        warn(f"data: no examples of {', '.join(unseen)[:200]}; the model may forget them, so mix some in")
     head = module if kind == "pose" else _head(module)
     inputs = torch.from_numpy(np.concatenate(batches))
     features = inputs if head is module else _features(module, head, inputs)
     targets = torch.nn.functional.one_hot(torch.tensor(classes), units).float()
     for parameter in head.parameters():
         parameter.requires_grad_(True)
-    return fit(head, features, targets, loss="categoricalCrossentropy", optimizer=_OPTIMIZERS[kind], **options)
+    history = fit(head, features, targets, loss="categoricalCrossentropy", optimizer=_OPTIMIZERS[kind], **options)
+    told = f"data: no examples of {', '.join(unseen)[:200]}; the model may forget them, so mix some in"
+    history.note([told] if unseen else [], options.get("progress"))
+    return history
 
 
 def _head(module: LayersModel) -> nn.Module:

@@ -40,8 +40,9 @@ async function filesOf({ blob, type }) {
   return { report: JSON.parse(await files.pop().text()), files };
 }
 
-// The same with a training in it: `epoch` hears how it goes. The server keeps the result; it is fetched, and deleted there.
-export async function train(models, data, fields, { signal, progress, epoch }) {
+// The same with a training in it: `epoch` hears how it goes, `started` gets a function that ends it early and keeps what it
+// has learnt. The server keeps the result; it is fetched, and deleted there.
+export async function train(models, data, fields, { signal, progress, started, epoch }) {
   const form = formOf(models, { histograms: 32, ...fields });
   for (const file of data) form.append("data", file);
   progress("Sending your files");
@@ -53,7 +54,8 @@ export async function train(models, data, fields, { signal, progress, epoch }) {
     for await (const [kind, told] of events(answer.body)) {
       if (kind === "problem") throw problemIn(told, told.status);
       if (kind === "done") done = told;
-      else epoch(told);
+      if (kind === "started") started(() => send(`trainings/${told.id}/stop`, [], {}));
+      if (kind === "progress") epoch(told);
     }
     if (!done) throw broken();
     const files = done.files.map(async ({ name }) => new File([await (await fetch(`models/${done.id}/${encodeURIComponent(name)}`, { signal })).blob()], name));

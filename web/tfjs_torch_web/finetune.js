@@ -1,9 +1,10 @@
 // More training: the data for it, and how it goes.
 import * as api from "./api.js";
 import { curve } from "./curve.js";
-import { bytes, el, listing, number, percent, uid } from "./dom.js";
+import { bytes, el, listing, number, percent, say, small, uid } from "./dom.js";
 
 const MOST = 32e6; // bytes of a JSON that is looked into
+const STOP = "Stop and keep";
 
 // Whether a file holds rows to train with: what saveData() of ml5 writes, or a table.
 async function isData(file) {
@@ -35,14 +36,24 @@ export function rowsPicker(dropped, { inputs, outputs }, changed) {
 export function train(models, data, fields, { signal, progress, add }) {
   const epochs = [];
   const said = el("p.hint", { class: "hint told-epoch" });
+  const shown = el("div.learning");
   let line;
+  function started(stop) {
+    const node = small(STOP, () => {
+      if (node.textContent !== STOP) return;
+      say((node.textContent = "Stopping after this epoch…"));
+      stop().catch(() => (node.textContent = STOP));
+    });
+    shown.append(el("div.row", node, said));
+    add(shown);
+  }
   function epoch(told) {
     epochs.push(told);
-    if (!line) add(el("div.learning", said, (line = curve(told.epochs)).element));
+    if (!line) shown.append((line = curve(told.epochs)).element);
     progress("Training", told.epoch / told.epochs);
     const right = told.val_accuracy ?? told.accuracy;
     said.textContent = `Epoch ${number(told.epoch)} of ${number(told.epochs)} · loss ${number(told.loss)}${right === undefined ? "" : ` · ${percent(right)} right`}`;
     line.show(epochs);
   }
-  return api.train(models, data, fields, { signal, progress, epoch });
+  return api.train(models, data, fields, { signal, progress, started, epoch });
 }

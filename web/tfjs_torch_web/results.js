@@ -13,13 +13,14 @@ export function resultsPart({ tensors, warnings, finetune, changed_parameters: c
 }
 
 // How the training went.
-function learnt({ rows, epochs, accuracy, loss, labels, new_labels: added }) {
+function learnt({ rows, epochs, stopped, accuracy, loss, labels, new_labels: added }) {
   const figures = accuracy ? [["right before", percent(accuracy.before)], ["right after", percent(accuracy.after)]]
     : [["loss before", number(loss.before)], ["loss after", number(loss.after)]];
   const worse = loss?.before != null && loss.after > loss.before && "Its answers are further off than before. A smaller learning rate, or more epochs, may help.";
   const line = curve(epochs.length);
   line.show(epochs);
   return el("div.card", el("h3", `On your ${plural(rows, "row")}`),
+    stopped && el("p", `Stopped after ${plural(epochs.at(-1).epoch, "epoch")} of ${number(epochs.at(-1).epochs)}.`),
     el("dl.figures", figures.map(([name, value]) => el("div", el("dt.hint", name), el("dd", value)))),
     added.length > 0 && el("p", `New labels: ${listing(added)}. It knows ${labels.length} now.`), worse && remarks([worse]), line.element);
 }
