@@ -8,6 +8,7 @@ const KINDS = { error: ["✕", "Goes wrong"], warning: ["!", "May go wrong"], no
 const ROUTES = { string: "by the URL", object: "by {model, metadata, weights}", files: "by the file picker" };
 const VERSIONS = { "0.x": "ml5 0.12", "1.x": "ml5 1.x" };
 const OTHER_KINDS = ["teachable-machine", "feature-extractor", "knn", "plain-model"]; // nothing of ml5.neuralNetwork's
+const OF_SKETCH = /^(load-|no-backend$|train-after-load$)/; // of how the files are loaded, not of the files
 const FINE = "ml5 0.12 and 1.x load these files by every route.";
 
 // A part of the page; what was found comes when the server has answered. `open(files, {done})` shows what was mended.
@@ -35,9 +36,10 @@ function content(findings, files, open) {
     say(`Repaired. ${answer.report.done.join(" ")}`);
   }, { class: "primary" });
   const mends = findings.some(({ repairable }) => repairable);
-  const fails = findings.some((each) => Object.values(each.fails).some((routes) => routes.length));
+  const ofFiles = findings.filter(({ code }) => !OF_SKETCH.test(code));
+  const fails = ofFiles.some((each) => Object.values(each.fails).some((routes) => routes.length));
   const others = findings.some(({ code }) => OTHER_KINDS.includes(code));
-  return [fails ? table(findings) : !others && el("p.fine", FINE), el("ul.findings", findings.map(card)), mends && start, mends && box].filter(Boolean);
+  return [fails ? table(ofFiles) : !others && el("p.fine", FINE), el("ul.findings", findings.map(card)), mends && start, mends && box].filter(Boolean);
 }
 
 // Which version fails by which way.
