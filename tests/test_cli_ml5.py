@@ -248,3 +248,12 @@ def test_a_save_whose_meta_file_has_the_name_of_teachable_machines_is_still_ml5s
     shutil.copy(CLASSIFIER / "model_meta.json", tmp_path / "metadata.json")
     assert main(["ml5", "predict", str(tmp_path), "r=255", "g=0", "b=0"]) == 0
     assert capsys.readouterr().out.splitlines()[1].startswith("red")
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_the_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "my-data.json"
+    shutil.copy(ROOT / "samples/more-colours.json", data)
+    assert main(["ml5", "train", str(CLASSIFIER), str(data), str(data), "--epochs", "100000"]) == 2
+    assert "a folder or a .zip" in capsys.readouterr().err

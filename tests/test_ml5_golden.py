@@ -157,7 +157,6 @@ def test_the_folder_itself_loads_with_the_data_beside_the_network(own: Path) -> 
     assert ml5.load(own).files().keys() == {"model.json", "model_meta.json", "model.weights.bin"}
 
 
-@pytest.mark.filterwarnings("ignore:training. the loss")  # ml5's rate of 0.2 is far for a regression
 @pytest.mark.parametrize("own", [folder for folder in OWN if (folder / "data.json").is_file()], ids=name_of)
 def test_the_data_that_ml5_saved_teach_the_network_on(own: Path) -> None:
     history = ml5.load(own).train(own / "data.json", epochs=1, seed=1, device="cpu", progress=False)

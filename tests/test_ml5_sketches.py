@@ -19,8 +19,9 @@ from ml5_spoiling import GOOD, INPUTS, TASK, VERSIONS
 from test_ml5_checking import failing
 
 from tfjs_torch import ml5
+from tfjs_torch.errors import FilesError
 from tfjs_torch.ml5.scripts import Script
-from tfjs_torch.ml5.sketches import below
+from tfjs_torch.ml5.sketches import path_of
 
 INDEX = """<!DOCTYPE html>
 <html>
@@ -215,8 +216,25 @@ def test_files_that_were_dropped_without_their_folders_are_not_missing(tmp_path:
 def test_the_only_model_in_a_folder_below_is_the_one() -> None:
     below = {f"week 3/{name}": content for name, content in GOOD.items()} | {"README.md": b""}
     assert codes_of(below) == []
+    assert ml5.load(below).classify(INPUTS[0]) == ml5.load(GOOD).classify(INPUTS[0])
     two = {**below, **{f"week 4/{name}": content for name, content in GOOD.items()}}
     assert [code for code, _ in codes_of(two)] == ["network-missing"]
+    with pytest.raises(FilesError, match="one model"):
+        ml5.load(two)
+
+
+def test_folders_that_tools_serve_as_the_pages_own_are_seen() -> None:
+    files = folder_of("1.4.0", USES["three addresses"].body)
+    moved = {f"public/{name}" if name.startswith("model/") else name: content for name, content in files.items()}
+    assert codes_of(moved) == []
+
+
+@pytest.mark.parametrize(
+    "address", ["C:\\\\Users\\\\me\\\\model.json", "file:///home/me/model.json", "model\\\\model.json"]
+)
+def test_places_of_a_disk_are_out_of_a_pages_reach(address: str) -> None:
+    files = folder_of("1.4.0", f'nn.load({{ model: "{address}", metadata: x, weights: y }});')
+    assert [code for code, _ in codes_of(files)] == ["load-not-there"]
 
 
 def test_findings_name_the_files_of_the_model_with_their_folder() -> None:
@@ -259,6 +277,31 @@ NOT_READ = {
     "a script of a megabyte": {"sketch.js": BAD["js/sketch.js"] + b" " * (1 << 20)},
     "a script elsewhere": {"index.html": b'<script src="https://example.org/js/sketch.js"></script>'},
     "another load": {"sketch.js": b'ml5.neuralNetwork({}); image.load("model/");'},
+    "a comment of the page": {"index.html": b"<!-- <script>" + BAD["js/sketch.js"] + b"</script> -->"},
+    "what is built in steps": {
+        "sketch.js": b"nn = ml5.neuralNetwork(); const p = {model: 'model.json'}; p.metadata = x;"
+        b"p['weights'] = y; nn.load(p); ml5.setBackend('cpu');"
+    },
+    "parameters": {
+        "sketch.js": b"nn = ml5.neuralNetwork(); ml5.setBackend('cpu'); const place = 'm/'; const {a, b} = x;"
+        b" function go(place) { nn.load(place); } const to = (place) => nn.load(place); nn.load(a); [a] = 'm/';"
+        b" for (const at of ['m/']) nn.load(at);"
+    },
+    "two pages, one of which trains": {
+        "train.html": b"<script>nn = ml5.neuralNetwork(); nn.train();</script>",
+        "use.html": b"<script>nn = ml5.neuralNetwork(); nn.load('/model.json'); ml5.setBackend('cpu')</script>",
+    },
+    "what looks like code in patterns and templates": {
+        "sketch.js": b"nn = ml5.neuralNetwork(); ml5.setBackend('cpu'); x = y.replace(/[/\"]/g, '');"
+        b" nn.load('/m/m.json');"
+        b'z = `a ${b ? `nn.load("m/")` : {c: "}"}} nn.load("m/")`; // "'
+    },
+    "what is set in odd ways": {
+        "sketch.js": b"nn = ml5.neuralNetwork(); ml5.setBackend('cpu'); let a = 'm/', b = 'm/', c = 'm/', d = 'm/';"
+        b" ({a} = x); [b] = f(); c ||= y; d ??= z; nn.load(a); nn.load(b); nn.load(c); nn.load(d);"
+    },
+    "a sound": {"sketch.js": b"model = ml5.neuralNetwork(); ml5.setBackend('cpu'); model.load('beep.mp3');"},
+    "a page that waits": {"sketch.js": b"nn = ml5.neuralNetwork(); await ml5.tf.ready(); nn.load('/m/model.json');"},
     "what is only said": {
         "sketch.js": b'nn = ml5.neuralNetwork(); /* nn.load("m/") */ say("nn.load(\'m/\')"); // nn.load("m/")'
     },
@@ -292,7 +335,7 @@ def test_scripts_outside_the_folder_are_not_read(tmp_path: Path) -> None:
      ("data:,x", None), ("x/../../y.json", None), ("a\\b.json", None), ("a%00.json", None)],
 )  # fmt: skip
 def test_addresses_below_a_page(address: str, path: str | None) -> None:
-    assert below(address) == path
+    assert path_of(address) == path
 
 
 PIECES = st.sampled_from(
@@ -314,3 +357,12 @@ def test_any_text_is_read_without_harm(text: str) -> None:
 def test_long_texts_take_no_more_than_their_length(piece: str) -> None:
     script = Script(piece * ((1 << 18) // len(piece)))
     assert len(list(script.calls("load"))) == piece.count("load(") * ((1 << 18) // len(piece))
+
+
+PAGES = ("<script>", "<script ", "<script>a</scrip>", "<script></script>", "</script", "<", "<!--", "-", "<!---")
+
+
+@pytest.mark.parametrize("piece", PAGES)
+def test_long_pages_take_no_more_than_their_length(piece: str) -> None:
+    page = piece.encode() * ((1 << 18) // len(piece))
+    assert codes_of({**GOOD, **{f"{name}.html": page for name in range(9)}, "sketch.js": BAD["js/sketch.js"]}) == []

@@ -15,8 +15,6 @@ import torch
 from tfjs_torch import MismatchError, TfjsTorchWarning, TopologyError, UnsupportedError, ml5
 from tfjs_torch.ml5.creating import default_layers
 
-# Data of two colours for a network of four; test_labels_without_rows_are_told is about that.
-
 ROOT = Path(__file__).resolve().parents[1]
 CLASSIFIER, REGRESSION = ROOT / "samples/ml5-classifier", ROOT / "samples/ml5-regression"
 CASES = ROOT / "tests/cases/ml5"
@@ -179,6 +177,14 @@ def test_a_network_of_nan_says_that_training_cannot_help() -> None:
     files["model.weights.bin"] = b"\xff" * len(files["model.weights.bin"])
     with pytest.raises(MismatchError, match=r"NaN before the training.*ml5\.new"):
         ml5.load(files).train(colours(20), epochs=1)
+
+
+def test_labels_that_it_does_not_know_are_wrong_answers() -> None:
+    nn, known = ml5.load(CLASSIFIER), [{"r": 255, "g": 0, "b": 0, "colour": "red"}]
+    new = [{"r": 255, "g": 0, "b": 0, "colour": "orange"}]
+    assert nn.evaluate(known)["accuracy"] == 1
+    assert nn.evaluate(known * 3 + new) == {"accuracy": 0.75}
+    assert nn.evaluate(new) == {"accuracy": 0}
 
 
 def test_outputs_beyond_the_range_are_told() -> None:

@@ -218,3 +218,12 @@ def test_the_document_tells_of_them(server: Server) -> None:
     paths = get(server, "/openapi.json").json()["paths"]
     assert {"/check", "/repair", "/predict"} <= paths.keys()
     assert "input" in str(paths["/predict"])
+
+
+def test_a_sketch_may_come_along(server: Server) -> None:
+    files = {f"model/{name}": content for name, content in CLASSIFIER.items()}
+    files["sketch.js"] = b'nn = ml5.neuralNetwork(); nn.load("model/"); ml5.setBackend("webgl");'
+    told = post(server, "/check", files).json()
+    found = [(finding["code"], finding["where"]) for finding in told["findings"]]
+    assert found == [("load-folder", "sketch.js, line 1")]
+    assert told["ml5"]["labels"] == ["red", "yellow", "green", "blue"]

@@ -77,12 +77,13 @@ def asked(
     files: Sequence[File],
     field: str = "picture",
     path: str = "/predict",
-    **fields: str,
+    **fields: str | list[str],
 ) -> httpx.Response:
     parts = [part(data, name, name) for name, data in model.items()] if isinstance(model, dict) else []
     fields = fields if isinstance(model, dict) else {"model": model, **fields}
     parts += [part(data, field, name) for name, data in files]
-    body, kind = multipart(*parts, *(part(text.encode(), name) for name, text in fields.items()))
+    texts = [(name, text) for name, given in fields.items() for text in ([given] if isinstance(given, str) else given)]
+    body, kind = multipart(*parts, *(part(text.encode(), name) for name, text in texts))
     return ask(server, "POST", path, content=body, headers={"Content-Type": kind})
 
 
@@ -216,11 +217,11 @@ def safe(fort: Server) -> Iterator[Server]:
     assert get(fort, "/healthz").status_code == 200
 
 
-def scans(count: int) -> bytes:
-    """A JPEG that goes over its pixels again and again."""
+def scans(count: int, between: bytes = b"") -> bytes:
+    """A JPEG that goes over its pixels again and again; `between`: what stands behind the first time."""
     data = file_of(np.full((900, 900, 3), 90, np.uint8), "JPEG", progressive=True)
     start = data.rindex(b"\xff\xda")
-    return data[:start] + data[start:-2] * count + data[-2:]
+    return data[:start] + data[start:-2] + between + data[start:-2] * (count - 1) + data[-2:]
 
 
 ANIMATED = file_of(PIXELS, save_all=True, append_images=[Image.new("RGB", (130, 90))])
@@ -244,6 +245,9 @@ REFUSED: dict[str, tuple[int, bytes]] = {
     "a GIF of any size": (413, b"GIF89a" + struct.pack("<HH", 65535, 65535) + PICTURES["cat.gif"][10:]),
     "a picture that is said to be larger than it is": (422, png_of(900, 900)),
     "a JPEG of a thousand scans": (413, scans(1000)),
+    "scans behind a marker that programs skip": (413, scans(1000, b"\xff\x02\xff\xff")),
+    "a strip": (422, file_of(np.zeros((1, 200_000, 3), np.uint8))),
+    "a standing strip": (422, file_of(np.zeros((45_000, 20, 3), np.uint8))),
 }  # fmt: skip
 
 
@@ -286,12 +290,38 @@ def test_models_say_what_they_take(safe: Server) -> None:
         (bare, "picture", PNG, "metadata.json"),
     ):  # fmt: skip
         assert problem_of(asked(safe, model, [("file", file)], field), 422)["where"] == where
-    for fields in ({"input": "[1]"}, {"inputs": "[[1]]"}, {"preprocess": "tf"}):
+    for fields in ({"input": "[1]"}, {"inputs": "[[1]]"}, {"preprocess": "tf"}, {"preprocess": ["ml5", "keras"]}):
         problem_of(asked(safe, IMAGE, [("cat.png", PNG)], **fields), 422)
     both = multipart(*(part(d, n, n) for n, d in IMAGE.items()), part(PNG, "picture", "a"), part(WAV, "sound", "b"))
     problem_of(ask(safe, "POST", "/predict", content=both[0], headers={"Content-Type": both[1]}), 422)
     problem_of(asked(safe, {}, [("cat.png", PNG)]), 400, 415)
     problem_of(asked(safe, "no-such-id", [("cat.png", PNG)]), 404)
+
+
+def test_the_film_behind_a_phones_picture_costs_nothing(safe: Server) -> None:
+    jpeg = file_of(PIXELS, "JPEG")
+    film = b"\xff\xda\x00\x02" * 100_000
+    plain, live = (asked(safe, IMAGE, [("live.jpg", jpeg + more)]).json() for more in (b"", film))
+    assert plain["results"] == live["results"]
+
+
+@pytest.mark.parametrize(
+    ("model", "files", "fields"),
+    [
+        (IMAGE, [], {"input": "[[1]]", "preprocess": "ml5"}),
+        (AUDIO, [("clap.wav", WAV)], {"preprocess": "keras"}),
+    ],
+)
+def test_how_pictures_are_prepared_is_said_of_pictures_only(
+    safe: Server, model: Any, files: Any, fields: dict[str, Any]
+) -> None:
+    problem = problem_of(asked(safe, model, files, "sound" if files else "picture", **fields), 422)
+    assert problem["where"] == "preprocess"
+
+
+def test_a_model_that_is_asked_in_the_wrong_way_says_the_right_one(safe: Server) -> None:
+    assert "the field picture" in problem_of(asked(safe, IMAGE, [], input='{"r": 1}'), 422)["what_to_do"]
+    assert "model=ID" in problem_of(asked(safe, {}, [("cat.png", PNG)]), 400)["what_to_do"]
 
 
 def test_texts_are_never_paths(server: Server, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from .sharding import Cut, cut_groups, split
 from .shards import MAX_MAPPED, Shard, Stream
 from .sources import FolderFiles, MemoryFiles, SourceFiles, ZipFiles, is_dir, is_file
 
-Source: TypeAlias = "str | os.PathLike[str] | bytes | Mapping[str, Any] | Artifacts"
+Source: TypeAlias = "str | os.PathLike[str] | bytes | Mapping[str, Any] | SourceFiles | Artifacts"
 
 _JSON_NAME: Final = {"model.json": "model.json", "list": "weights_manifest.json", "checkpoint": "manifest.json"}
 _OTHER_FILES: Final = (".bin", ".safetensors", ".npz", ".npy", ".pt", ".pth", ".h5", ".keras", ".pb", ".onnx", ".pkl")
@@ -214,6 +214,8 @@ def stream_pieces(stream: Stream) -> Iterator[Any]:
 
 
 def _open(source: Any) -> tuple[SourceFiles, str | None]:
+    if isinstance(source, (FolderFiles, MemoryFiles, ZipFiles)):
+        return source, None
     if isinstance(source, (bytes, bytearray, memoryview)):
         return ZipFiles(io.BytesIO(source), "zip"), None
     if isinstance(source, Mapping):

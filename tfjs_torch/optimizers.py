@@ -29,7 +29,10 @@ def optimizer_of(name: str, parameters: list[nn.Parameter], learning_rate: float
         'SGD'
     """
     if not parameters:
-        raise MismatchError("model", "weights that may change expected, found all of them frozen (trainable: false)")
+        raise MismatchError(
+            "model", "weights that may change expected, found all of them frozen (trainable: false); "
+            "set requires_grad of those that shall learn",
+        )  # fmt: skip
     if name == "sgd":
         return torch.optim.SGD(parameters, lr=learning_rate)
     if name == "rmsprop":

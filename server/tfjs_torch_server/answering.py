@@ -38,15 +38,21 @@ def job_of(query: QueryParams, upload: Upload, body: Mapping[str, Any] | None, s
         Problem: 422 no question, or several.
     """
     given = {name: query.getlist(name) or upload.options.get(name, []) for name in (*_INPUTS, "preprocess")}
+    preprocess = given["preprocess"]
+    for value in preprocess:
+        one_of("preprocess", value, CONVENTIONS)
+    if len(preprocess) > 1 or (preprocess and not upload.samples):
+        raise Problem(
+            422, "preprocess", f"one such field, and a picture, expected, found {len(preprocess)} and "
+            f"{'a file' if upload.samples else 'none'}", "it says how pictures are prepared; leave it out otherwise",
+        )  # fmt: skip
     if not upload.samples:
         name, value = _one_input(given, body)
         function = _answered if name == "input" or _is_of_ml5(value) else predicted
         return lambda work: function(upload, value, work)
-    if given["input"] or given["inputs"] or len(given["preprocess"]) > 1:
+    if given["input"] or given["inputs"]:
         raise Problem(422, upload.samples[0].field, "one question expected, found others beside it", "ask once")
-    for value in given["preprocess"]:
-        one_of("preprocess", value, CONVENTIONS)
-    return lambda work: _shown(upload, (*given["preprocess"], None)[0], work, settings)
+    return lambda work: _shown(upload, (*preprocess, None)[0], work, settings)
 
 
 def _is_of_ml5(inputs: Any) -> bool:
@@ -112,6 +118,12 @@ def _of_ml5(network: Any, artifacts: Artifacts, given: Any, work: Work) -> Any:
 
 def _of_teachable(model: Any, artifacts: Artifacts, given: Any, work: Work) -> Any:
     """Numbers as teachable.load takes them; an array of a batch's rank is one."""
+    if not isinstance(given, list):
+        wanted = _TAKES[model.kind]
+        raise Problem(
+            422, "input", f"numbers in nested lists expected, found {type(given).__name__}",
+            "give them in lists" if wanted == "input" else f"send a file in the field {wanted}, or numbers in lists",
+        )  # fmt: skip
     (array,) = arrays_of([given])
     several = len(array) if array.ndim == len(model.module.input_shapes[0]) else 1
     with _running(model.module, work):
@@ -147,6 +159,10 @@ def _asking_teachable(model: Any, field: str, preprocess: str | None) -> Asking:
         what = "PoseNet's heatmaps and offsets as numbers" if wanted == "input" else f"a {wanted}"
         raise Problem(
             422, field, f"{what} for a model of kind {model.kind} expected, found a {field}", f"use the field {wanted}"
+        )
+    if preprocess and field != PICTURE:
+        raise Problem(
+            422, "preprocess", "a picture expected, found a sound, which is prepared in one way", "leave it out"
         )
     return model.module, _TASK, lambda path: model.classify(path, preprocess or "teachable")
 

@@ -86,5 +86,6 @@ async def json_body(request: Request, settings: Settings, any_text: bool = False
         if isinstance(error, TfjsTorchError):
             raise
         raise Problem(
-            400, "body", f"a JSON object expected, found: {error!s:.100}", 'send {"process": [...]}'
-        ) from None
+            400, "body", f"a JSON object expected, found: {error!s:.100}",
+            'send {"process": [...]} to change a model, {"model": ID, "input": ...} to ask one',
+        ) from None  # fmt: skip

@@ -33,7 +33,8 @@ of Teachable Machine `curl -F model=@tm.zip -F picture=@cat.jpg localhost:8000/p
 
 tf.js saves here by itself: `await model.save("http://localhost:8000/models")`, and loads what is stored.
 
-Parts are recognised by what they hold and by their file names; their order and the names of the fields do not matter.
+Parts are recognised by what they hold and by their file names; their order does not matter,
+and of the names of the fields only `data`, `picture` and `sound` do.
 Errors are `application/problem+json`: `detail` says what was expected and found, `where`, and `what_to_do`.
 """
 
@@ -242,7 +243,8 @@ PREDICT: Final[Schema] = {
 }  # fmt: skip
 CHECK: Final[Schema] = {
     "summary": "What ml5 0.x and 1.x will do with these files, by every way of loading them",
-    "description": "Names count: send the files as they were saved, also if some are missing.",
+    "description": "Names count: send the files as they were saved, also if some are missing. "
+    "Scripts and pages of a sketch may come along: what they give to nn.load is looked at, too.",
     **_answers(
         {
             "application/json": {

@@ -117,7 +117,7 @@ class _News:
 
     def say(self, kind: str, data: dict[str, Any]) -> None:
         with self._lock:
-            if self._waiting and self._waiting[-1][1].get("epoch", 0) > 1:
+            if self._waiting and kind == self._waiting[-1][0] == "progress" and self._waiting[-1][1]["epoch"] > 1:
                 self._waiting.pop()
             self._waiting.append((kind, data))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import mmap
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -18,9 +20,9 @@ SOUND: Final = "sound"
 _TOGETHER: Final = 4  # times the limit of one
 _BYTES: Final = 8  # of a pixel, in files that are not packed at all: four channels of 16 bits
 _HEADERS: Final = 1 << 20  # bytes of a picture that are no pixels
-_SCAN: Final = b"\xff\xda"  # how a pass over all of a JPEG begins
+_MARKER: Final = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # in a JPEG's numbers: where they end
+_SCAN, _END, _LONG = 0xDA, 0xD9, 0xC0  # markers; from the last on they have a length. Phones put a film behind the end
 _MAX_SCANS: Final = 100  # programs write ten at most
-_PIECE: Final = 1 << 20
 
 
 class Sample(NamedTuple):
@@ -50,8 +52,9 @@ def checked_files(samples: Sequence[Sample], work: Work, settings: Settings) -> 
         if left < 0:
             unit = "pixels" if field == PICTURE else "bytes"
             raise Problem(
-                413, name, f"at most {_TOGETHER * most} {unit} in a request expected, found more", "send fewer"
-            )
+                413, name, f"at most {_TOGETHER * most} {unit} in a request expected, found more",
+                f"send fewer; the operator sets the limit with --max-{'pixels' if field == PICTURE else 'sound'}",
+            )  # fmt: skip
     return files
 
 
@@ -83,7 +86,10 @@ def _pixels(name: str, path: Path, settings: Settings) -> int:
         raise _too_many(name, most, f"{width} x {height}")
     size = path.stat().st_size
     if size > _BYTES * most + _HEADERS:
-        raise Problem(413, name, f"a picture of at most {_BYTES * most + _HEADERS} bytes expected, found {size}")
+        raise Problem(
+            413, name, f"a picture of at most {_BYTES * most + _HEADERS} bytes expected, found {size}",
+            "save it again as PNG or JPEG",
+        )  # fmt: skip
     if image.format in ("JPEG", "MPO") and _scans(path) > _MAX_SCANS:
         raise Problem(413, name, f"a JPEG of at most {_MAX_SCANS} scans expected, found more", "save it again")
     return int(width * height)
@@ -97,11 +103,15 @@ def _too_many(name: str, most: int, found: str) -> Problem:
 
 
 def _scans(path: Path) -> int:
-    count, last = 0, b""
-    with path.open("rb") as file:
-        while piece := file.read(_PIECE):
-            count += (last + piece).count(_SCAN)
-            last = piece[-1:]
+    """How often a JPEG goes over all of its pixels."""
+    at, count = 2, 0
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        while count <= _MAX_SCANS and (found := _MARKER.search(data, at)):
+            at, kind = found.end(), data[found.end() - 1]
+            if kind == _END:
+                break
+            count += kind == _SCAN
+            at += int.from_bytes(data[at : at + 2], "big") if kind >= _LONG else 0
     return count
 
 

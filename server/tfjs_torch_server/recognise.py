@@ -120,6 +120,11 @@ def recognise(parts: list[Part], work: Work, settings: Settings, stored: bool = 
         found_models, left = _models_of(members, work, settings, data)
         models, ignored = models + found_models, ignored + left
     ignored += [sample.name for sample in samples]
+    if samples and not files and not zips and not stored and "model" not in options:
+        raise Problem(
+            400, samples[0].field, "the files of a model beside it expected, found none",
+            "add them, or model=ID of a stored one",
+        )  # fmt: skip
     if not models and "model" not in options and not stored:
         raise _nothing_found(files, ignored)
     return Upload(_with_templates(models), options, ignored, data, samples)

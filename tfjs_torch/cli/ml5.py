@@ -210,7 +210,9 @@ def _input(text: str, numbers: Sequence[str]) -> tuple[list[Any], bool]:
 
 def _train(args: argparse.Namespace) -> int:
     from .. import ml5
+    from ..ml5.writing import place_of
 
+    place_of(args.out)  # before an hour of training, not after
     network = ml5.load(args.path)
     if not isinstance(network, ml5.NeuralNetwork):
         raise MismatchError(args.path, "a save of neuralNetwork expected, found something else; use Python for it")
@@ -230,9 +232,11 @@ def _train(args: argparse.Namespace) -> int:
             )  # fmt: skip
     finally:
         line.end()
-    network.save(args.out, args.name)
     curve = _curve_path(args.out, args.curve)
-    history.save_svg(curve)
+    at_last = _measured(network, args.data)
+    with _undisturbed():
+        network.save(args.out, args.name)
+        history.save_svg(curve)
     for note in history.notes:
         warn(note)
     new = [label for label in network.labels if label not in before]
@@ -240,7 +244,7 @@ def _train(args: argparse.Namespace) -> int:
         print(f"new labels: {', '.join(new)}")
     done = plural(len(history.epochs), "epoch")
     print(f"{f'stopped after {done} of {args.epochs:,}' if history.stopped else done}: {_said(history.epochs[-1])}")
-    print(f"on all these data: {at_first} before, {_measured(network, args.data)} after")
+    print(f"on all these data: {at_first} before, {at_last} after")
     print(f"written: {args.out}, {curve}")
     return 0
 
@@ -267,12 +271,22 @@ def _first_ctrl_c() -> Iterator[threading.Event]:
         signal.signal(signal.SIGINT, before)
 
 
-def _measured(network: Any, data: str) -> str:
-    """The share of right answers, or the loss of a regression; labels that are new cannot be right."""
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Without Ctrl-C, for the moment that writing takes."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        found = network.evaluate(data)
-    except MismatchError:  # if it is more than a new label, train will say so
-        return "not all labels known"
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _measured(network: Any, data: str) -> str:
+    """The share of right answers, or the loss of a regression."""
+    found = network.evaluate(data)
     return f"{found['accuracy']:.1%} right" if "accuracy" in found else f"loss {number(found['loss'])}"
 
 

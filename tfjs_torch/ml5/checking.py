@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from ..errors import FilesError, ManifestError
-from ..sources import SourceFiles
 from .claims import Network, label_layers
 from .columns import Ends, MendedMeta, mended_meta, meta_findings
 from .findings import SEVERITIES, Finding, in_version
-from .gathering import Saved, gathered, kind_of, open_source
+from .gathering import Saved, kind_of, located, open_source
 from .inspecting import Checked, check_network
 from .routes import route_findings
-from .sketches import Sketch, sketch_findings, sketch_of
+from .sketches import sketch_findings, sketches_of
 from .topologies import is_graph_model
 
 _ALL: Final = in_version("0.x", "1.x")
-_MOST: Final = 16  # folders beside a sketch that are looked into
-
 # What leaves repair nothing to write that would be worth having: a file is missing, broken or of another save.
 HOPELESS: Final = (
     "network-missing", "weights-missing", "meta-missing", "training-data", "knn", "feature-extractor",
@@ -34,8 +30,8 @@ def check(source: Any) -> list[Finding]:
 
     Args:
         source: a folder, the path of the JSON, a .zip (path or bytes), a list of paths, or {file name: bytes or Path}.
-            Names count: they are what a browser would see. Where a sketch lies beside, its nn.load is looked at, too,
-            and the model may be in a folder of it.
+            Names count: they are what a browser would see. Where a sketch lies there, its nn.load is looked at, too.
+            Of a place without a model of its own it is the folder from which the sketch loads, or the only one below.
 
     Returns:
         The errors first, then warnings and notes.
@@ -83,14 +79,14 @@ def diagnose(source: Any) -> Diagnosis:
     """
     try:
         files, given = open_source(source)
-        sketch = sketch_of(files)
-        saved, folder = _found(files, given, sketch)
+        sketches = sketches_of(files)
+        saved, folder = located(files, given, (folder for sketch in sketches for folder in sketch.folders()))
         diagnosis = Diagnosis(saved)
         found = list(_findings(diagnosis))
         if folder:
             found = [replace(finding, where=f"{folder}/{finding.where}") for finding in found]
-        if sketch:
-            found += sketch_findings(sketch, saved, files, folder)
+        told = [finding for sketch in sketches for finding in sketch_findings(sketch, saved, files, folder)]
+        found += [finding for at, finding in enumerate(told) if finding not in told[:at]]  # two pages, one script
     except RecursionError:
         raise ManifestError("model.json", "JSON of a sane depth expected, found it nested too deep") from None
     except OSError as error:
@@ -100,28 +96,6 @@ def diagnose(source: Any) -> Diagnosis:
         found = [replace(f, repairable=False, advice=first) if f.repairable else f for f in found]
     diagnosis.findings = sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
     return diagnosis
-
-
-def _found(files: SourceFiles, given: str | None, sketch: Sketch | None) -> tuple[Saved, str]:
-    """The save, and the folder in which it lies: one from which the sketch loads, or the only one."""
-    saved = gathered(files, given)
-    if saved.json_name is not None or given is not None:
-        return saved, ""
-    for folder in sketch.folders() if sketch else ():
-        inner = _in_folder(files, folder)
-        if inner is not None:
-            return inner, folder
-    below = sorted({posixpath.dirname(name) for name in files.names_below() if name.endswith(".json")} - {""})
-    found = [(inner, folder) for folder in below[:_MOST] if (inner := _in_folder(files, folder)) is not None]
-    return found[0] if len(found) == 1 else (saved, "")
-
-
-def _in_folder(files: SourceFiles, folder: str) -> Saved | None:
-    try:
-        saved = gathered(files.below(folder))
-    except (FilesError, OSError):  # no such folder, for example
-        return None
-    return saved if saved.json_name is not None else None
 
 
 def _findings(diagnosis: Diagnosis) -> Iterator[Finding]:

@@ -27,6 +27,7 @@ Layers = Sequence[Mapping[str, Any]]
 
 
 MOST_LABELS: Final = 4096  # one-hot codes grow with their square
+MOST_COLUMNS: Final = 1 << 20
 
 
 class Plan(NamedTuple):
@@ -78,7 +79,7 @@ def plan_of(
 
 
 def _names(which: str, given: Any) -> tuple[str, ...]:
-    if type(given) is int and given > 0:
+    if type(given) is int and 0 < given <= MOST_COLUMNS:
         return tuple(str(at) for at in range(given))
     names = [given] if isinstance(given, str) else given
     if not isinstance(names, (list, tuple)) or not names or not all(isinstance(name, str) for name in names):

@@ -249,7 +249,9 @@ def _finite(value: Any, where: str) -> float:
         with contextlib.suppress(OverflowError):  # an integer beyond what a double holds
             if math.isfinite(number := float(value)):
                 return number
-    hint = "; write decimals with a point" if isinstance(value, str) and "," in value else ""
+    hint = ""
+    if isinstance(value, str):  # of an input field, perhaps
+        hint = "; write decimals with a point" if "," in value else "; it is a text: without quotes, or by Number(...)"
     raise MismatchError(where, f"a finite number expected, found {_said(value)}{hint}")
 
 

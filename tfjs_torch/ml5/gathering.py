@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import io
 import os
+import posixpath
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +23,7 @@ from ..shards import Shard
 from ..sources import FolderFiles, MemoryFiles, SourceFiles, ZipFiles, is_dir, is_file
 
 NUMBER: Final = re.compile(r" ?\(\d+\)(?=\.)")  # what a browser adds to the name of a second download
+_MOST_FOLDERS: Final = 64  # that are looked into
 _MOST_PARSED: Final = 64  # JSON files of a folder that are looked into
 _NAME: Final = re.compile(r"[^/\\:*?\"<>|.\x00-\x1f\x7f\ud800-\udfff][^/\\:*?\"<>|\x00-\x1f\x7f\ud800-\udfff]*")
 
@@ -113,6 +115,33 @@ def gather(source: Any) -> Saved:
     return gathered(*open_source(source))
 
 
+def located(files: SourceFiles, given: str | None = None, likely: Iterable[str] = ()) -> tuple[Saved, str]:
+    """The save in a place, and the folder in it: "", else one that is likely, else the only one that has a model.
+
+    Raises:
+        FilesError: it holds several models.
+    """
+    saved = gathered(files, given)
+    if saved.json_name is not None or given is not None:
+        return saved, ""
+    for folder in likely:
+        inner = _in_folder(files, folder)
+        if inner is not None:
+            return inner, folder
+    below = {posixpath.dirname(name) for name in files.names_below() if name.endswith(".json")} - {""}
+    folders = sorted(below) if len(below) <= _MOST_FOLDERS else []
+    found = [(inner, folder) for folder in folders if (inner := _in_folder(files, folder)) is not None]
+    return found[0] if len(found) == 1 else (saved, "")
+
+
+def _in_folder(files: SourceFiles, folder: str) -> Saved | None:
+    try:
+        saved = gathered(files.below(folder))
+    except (FilesError, OSError):  # no such folder, for example
+        return None
+    return saved if saved.json_name is not None else None
+
+
 def gathered(files: SourceFiles, given: str | None = None) -> Saved:
     """gather in a place that is open; `given`: the name of the JSON, where it is known.
 
@@ -141,6 +170,8 @@ def open_source(source: Any) -> tuple[SourceFiles, str | None]:
     Raises:
         FilesError: there is no such place.
     """
+    if isinstance(source, (FolderFiles, MemoryFiles, ZipFiles)):
+        return source, None
     if isinstance(source, (bytes, bytearray, memoryview)):
         return ZipFiles(io.BytesIO(source), "zip"), None
     if isinstance(source, Mapping):

@@ -16,10 +16,10 @@ from ..fitting import OnEpoch, fit, measured
 from ..history import History
 from ..layers.network import LayersModel
 from .creating import Plan, created, meta_of
-from .data import Row, numbers_of, rows_of
+from .data import Row, numbers_of, output_of, rows_of
 from .encoding import array_of, classified, encode, encode_targets, listed, predicted, samples_of
 from .learning import LEARNING, Learning, new_labels, notes_on, order_note, refuse_gaps
-from .meta import Meta, js_keys
+from .meta import Meta, js_keys, js_text
 from .writing import dumped, saved_files, write
 
 TASKS: Final = (
@@ -173,6 +173,8 @@ class NeuralNetwork:
     ) -> History:
         """Go on from the weights as they are, as ml5 trains: its losses, optimizers and rates.
 
+        While it trains, other threads must not ask the network.
+
         Args:
             data: what saveData() wrote (a path, bytes, or the parsed JSON), a CSV, a list of dicts or of (xs, ys), or
                 a pandas DataFrame. They are scaled by the ranges of the network, which stay. Labels that the network
@@ -228,16 +230,23 @@ class NeuralNetwork:
     def evaluate(self, data: Any) -> dict[str, float]:
         """Loss, and the share of right answers of a classifier, on data as in `train`.
 
+        Labels that the network does not know are wrong answers; there is no loss then.
+
         Raises:
-            MismatchError: data that do not fit; a label that the network does not know.
+            MismatchError: data that do not fit.
 
         Example:
             >>> from tfjs_torch import ml5
             >>> ml5.load("samples/ml5-classifier").evaluate([{"r": 255, "g": 0, "b": 0, "colour": "red"}])["accuracy"]
             1.0
         """
-        inputs, targets = self._tensors(self._rows(data))
-        return measured(self._ready(), inputs, targets, loss=LEARNING[self.task or ""].loss)
+        rows = self._rows(data)
+        unknown = new_labels(rows, self.outputs[0], self.labels) if self.labels else []
+        known = [row for row in rows if js_text(output_of(row[1], self.outputs[0])) not in unknown] if unknown else rows
+        if not known:
+            return {"accuracy": 0.0}
+        found = measured(self._ready(), *self._tensors(known), loss=LEARNING[self.task or ""].loss)
+        return {"accuracy": found["accuracy"] * len(known) / len(rows)} if unknown else found
 
     def files(self, name: str = "model") -> Files:
         """{file name: bytes} of NAME.weights.bin, NAME_meta.json and NAME.json.

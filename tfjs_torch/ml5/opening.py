@@ -15,7 +15,7 @@ from ..layers.network import LayersModel
 from ..model import load_model
 from ..sources import SourceFiles
 from .creating import Layers, plan_of
-from .gathering import gather, kind_of, listed_files, open_source
+from .gathering import gather, kind_of, listed_files, located, open_source
 from .meta import Meta, parse_meta
 from .network import NeuralNetwork
 
@@ -27,7 +27,7 @@ def load(source: Any, *, task: str | None = None) -> Any:
 
     Args:
         source: a folder, the path of model.json, a .zip (path or bytes), {file name: bytes or Path}, or the list of
-            files that ml5 downloaded. Any ml5 from 0.4 to 1.4.
+            files that ml5 downloaded; also what holds such a folder, if it is the only one. Any ml5 from 0.4 to 1.4.
         task: what nobody can tell from the files, if the columns mislead.
 
     Returns:
@@ -49,7 +49,7 @@ def load(source: Any, *, task: str | None = None) -> Any:
         from .knn import open_knn
 
         return open_knn(*neighbours)
-    artifacts = read_artifacts(source)
+    artifacts, source = _read(source)
     document = artifacts.model_json
     if is_extractor(document):
         from .extractor import open_extractor
@@ -89,11 +89,25 @@ def is_teachable(source: Any) -> bool:
     Raises:
         FilesError, ManifestError: as read_artifacts.
     """
-    return knn_document(source) is None and is_export(read_artifacts(as_source(source), weights=False))
+    return knn_document(source) is None and is_export(_read(as_source(source), weights=False)[0])
+
+
+def _read(source: Any, weights: bool = True) -> tuple[Artifacts, Any]:
+    """read_artifacts, also of the only model in a folder below; and the place where it was found."""
+    try:
+        return read_artifacts(source, weights=weights), source
+    except FilesError as error:
+        try:
+            saved, folder = located(*open_source(source))
+        except FilesError:
+            raise error from None
+        if not folder or saved.files is None:
+            raise
+    return read_artifacts(saved.files, weights=weights), saved.files
 
 
 def is_export(artifacts: Artifacts) -> bool:
-    """Whether labels stand in a metadata.json of Teachable Machine: no meta of ml5, under whatever name."""
+    """Whether a metadata.json lies beside it that is, or may be, Teachable Machine's: ml5's may have that name."""
     names = artifacts.sidecars
     if "metadata.json" not in names or any(name.endswith("_meta.json") for name in names):
         return False

@@ -135,7 +135,7 @@ def pillow(where: str) -> Any:
 
 
 def opened(picture: Any, where: str = "picture") -> Any:
-    """A PIL image, its pixels not yet read where it comes from a path; taken for one of BROWSERS, else for any kind.
+    """A PIL image, its pixels not yet read where it comes from a path. Kinds that browsers draw are tried first.
 
     Raises:
         FilesError: no file, or no picture. MismatchError: something else. UnsupportedError: Pillow is not installed.
@@ -154,7 +154,7 @@ def opened(picture: Any, where: str = "picture") -> Any:
 
 @contextmanager
 def reading(where: str) -> Iterator[None]:
-    """What Pillow says of a picture inside. Raises FilesError instead."""
+    """A block in which what Pillow raises becomes FilesError."""
     Image, _ = pillow(where)  # noqa: N806
     try:
         yield

@@ -26,7 +26,7 @@ _DONE: Final = {
     "browser-duplicate": "The numbers that the browser had added are out of the file names.",
     "text-ending": "The files are called without .txt.",
     "custom-name": "The three files have ml5's default names now: model.json, model_meta.json and model.weights.bin.",
-    "renamed-weights": "model.json names the weights as the file is called.",
+    "renamed-weights": "The weights are called as model.json says.",
     "renamed-meta": "The meta file is called model_meta.json.",
     "renamed-network": "The network is called model.json.",
     "weights-path": "The weights are called model.weights.bin, in model.json too.",

@@ -83,10 +83,20 @@ def route_findings(saved: Saved) -> Iterator[Finding]:
     for code in _SAID:
         if code in grouped:
             message, advice = _SAID[code]
+            message += _newer(saved) if code == "other-json" else ""
             fails = failing(grouped[code])
             severity = "warning" if code in _MAY else "error"
             where = _where(saved, code)
             yield Finding(code, severity, where, f"{message} Goes wrong {words_of(fails)}.", advice, True, fails)
+
+
+def _newer(saved: Saved) -> str:
+    """What to say of a second save beside the first."""
+    stem = stem_of(saved.json_name or "")
+    later = [name for name in saved.names if is_numbered(name) and ".json" in name and stem_of(name) == stem]
+    if not later or is_numbered(saved.json_name or ""):
+        return ""
+    return f" {later[-1]} looks like a later save, which the browser has numbered; here {saved.json_name} is taken."
 
 
 def _string(saved: Saved, version: str) -> Iterator[tuple[str, str]]:

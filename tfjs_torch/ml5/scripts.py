@@ -17,11 +17,13 @@ _TOKEN: Final = re.compile(
     |(?P<text>"(?:[^"\\\n]|\\.)*"?|'(?:[^'\\\n]|\\.)*'?|`(?:[^`\\]|\\.)*`?)
     |(?P<name>[^\W\d][\w$]*|\$[\w$]*)
     |(?P<number>\d[\w.]*)
-    |(?P<mark>=>|[=!]==?|\+\+|\+=|\.\.\.|\?\.|.)""",
+    |(?P<mark>=>|[=!<>]==?|\+\+|--|(?:\|\||&&|\?\?|[-+*/%&|^])=|\.\.\.|\?\.|.)""",
     re.DOTALL | re.VERBOSE,
 )
-_PATTERN: Final = re.compile(r"/(?:\\.|[^/\\\n]){1,200}/[a-z]*")  # /such/ a literal
+_PATTERN: Final = re.compile(r"/(?:\\.|\[(?:\\.|[^\]\\\n]){0,200}\]|[^/\\\[\n]){1,200}/[a-z]*")  # /such/ a literal
 _ESCAPE: Final = re.compile(r"\\(.)", re.DOTALL)
+_SETS: Final = re.compile(r"\+\+|--|[^=!<>]*=")
+_INSIDE: Final = re.compile(r"\\.|`|\$\{|[{}]", re.DOTALL)  # what matters within a template
 _DEEP: Final = 16  # objects in objects
 _ENDS: Final = (",", ")", ";", "}", "]")
 _DOTS: Final = (".", "?.")
@@ -113,9 +115,46 @@ class Script:
         """{name: where the one value that it ever gets begins}."""
         places: dict[str, list[int]] = {}
         for at, token in enumerate(self.tokens):
-            if token.kind == "name" and self._mark(at + 1) in ("=", "+=", "++") and self._mark(at - 1) not in _DOTS:
+            if token.kind == "name" and _SETS.fullmatch(self._mark(at + 1) or "") and self._mark(at - 1) not in _DOTS:
                 places.setdefault(token.text, []).append(at + 2 if self._mark(at + 1) == "=" else -1)
-        return {name: found[0] for name, found in places.items() if len(found) == 1 and found[0] >= 0}
+        elsewhere = self._set_elsewhere()
+        return {
+            name: found[0]
+            for name, found in places.items()
+            if len(found) == 1 and found[0] >= 0 and name not in elsewhere
+        }
+
+    def _set_elsewhere(self) -> set[str]:
+        """Names that get values otherwise: parameters, parts of what is taken apart, and those whose parts are set."""
+        found: set[str] = set()
+        starts: dict[int, int] = {}  # brackets that hold such names -> how many
+        for at, token in enumerate(self.tokens):
+            after = self._text(at + 1)
+            if token.kind == "name" and (after in ("=>", "of", "in") or self._sets_part(at)):
+                found.add(token.text)
+            elif self._holds_names(at):
+                starts[at] = self._closing(at)
+        end = -1
+        for at, token in enumerate(self.tokens):
+            end = max(end, starts.get(at, -1))
+            if at < end and token.kind == "name":
+                found.add(token.text)
+        return found
+
+    def _sets_part(self, at: int) -> bool:
+        """`name.part = ...` or `name[part] = ...`."""
+        if self._mark(at + 1) == "[":
+            return self._mark(self._closing(at + 1) + 1) == "="
+        return self._mark(at + 1) == "." and self._mark(at + 3) == "="
+
+    def _holds_names(self, at: int) -> bool:
+        """Whether a bracket opens parameters, or what is taken apart."""
+        if self._mark(at) in ("{", "["):
+            return self._text(at - 1) in ("const", "let", "var") or self._mark(self._closing(at) + 1) == "="
+        if self._mark(at) != "(":
+            return False
+        follows = self._text(self._closing(at) + 1)
+        return follows == "=>" or (follows == "{" and self._text(at - 1) not in ("if", "for", "while", "switch"))
 
     def _pairs(self) -> dict[int, int]:
         """{opening bracket: the one that closes it}."""
@@ -218,10 +257,27 @@ def _tokens(text: str) -> Iterator[Token]:
         found = pattern or _TOKEN.match(text, at)
         assert found is not None
         kind = "pattern" if pattern else str(found.lastgroup)
+        end = _template_end(text, at) if text[at] == "`" else found.end()
         if kind != "blank":
-            yield Token(kind, found[0], at)
+            yield Token(kind, text[at:end], at)
             divides = found[0] in (")", "]", "}") or (kind in ("number", "text", "name") and found[0] != "return")
-        at = found.end()
+        at = end
+
+
+def _template_end(text: str, at: int) -> int:
+    """Behind a template, in whose ${} may be others."""
+    open_marks = ["`"]
+    for found in _INSIDE.finditer(text, at + 1):
+        mark, inside = found[0], open_marks[-1] == "`"
+        if mark == "`" and inside:
+            open_marks.pop()
+            if not open_marks:
+                return found.end()
+        elif mark == "`" or (mark == "${" and inside) or (mark == "{" and not inside):
+            open_marks.append(mark)
+        elif mark == "}" and not inside:
+            open_marks.pop()
+    return len(text)
 
 
 def _unquoted(text: str) -> str | Unknown:

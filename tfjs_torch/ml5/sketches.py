@@ -23,14 +23,18 @@ _LARGEST: Final = 1 << 18  # bytes of a script that somebody has written
 _MOST: Final = 16  # scripts
 _MOST_LOADS: Final = 32
 _LIBRARY: Final = re.compile(r"(^|/)(p5|ml5|tf)[^/]*\.js$|\.min\.js$")
-_SCRIPT: Final = re.compile(r"<script\b([^>]*)>(.*?)</script", re.DOTALL | re.IGNORECASE)
+_COMMENT: Final = re.compile(r"<!--(?:[^-]|-(?!->))*(?:-->|\Z)")
+_ROOTS: Final = ("public", "static")  # folders that some tools serve as the page's own
+_TAG: Final = re.compile(r"<script\b([^<>]*)>|</script", re.IGNORECASE)
 _SRC: Final = re.compile(r"""\bsrc\s*=\s*["']?([^"'\s>]+)""", re.IGNORECASE)
 _ML5: Final = re.compile(r"\bml5(?:@|/)\^?(0|1|latest)(?:\.\d+)*(?=/|$)")
 _FOREIGN: Final = re.compile(r"[a-z][a-z0-9+.-]*:|//", re.IGNORECASE)  # what leads to another place
+_OF_DISK: Final = re.compile(r"file:|[a-z]:[\\/]|[^:]*\\", re.IGNORECASE)
 _PARTS: Final = ("model", "metadata", "weights")
 _PARSED: Final = ("JSON.parse", "loadJSON", "this.loadJSON")
 _LISTED: Final = ("Array.from", "Object.values")
 
+_MAYBE: Final = ("load-relative", "load-parsed")  # some pages end in a slash, and a JSON may hold addresses
 _FILE_LIST: Final = "Give it what the file picker has, as it is: nn.load(input.files)."
 
 Fails = Mapping[str, tuple[str, ...]]
@@ -70,6 +74,7 @@ class Sketch:
         versions: those of ml5 that the page may use: one that it names, else all.
         trained: {network: where its train is called}.
         names: all names in the scripts.
+        waits: whether it waits for tf.ready().
         whole: whether folders are to be seen, so that a file that is not there is missing.
     """
 
@@ -77,23 +82,66 @@ class Sketch:
     versions: tuple[str, ...] = VERSIONS
     trained: dict[str, str] = field(default_factory=dict)
     names: frozenset[str] = frozenset()
+    waits: bool = False
     whole: bool = False
 
     def folders(self) -> list[str]:
         """The folders below the page that it loads from."""
-        found = [posixpath.dirname(path) for load in self.loads for path in map(below, load.addresses) if path]
-        return list(dict.fromkeys(folder for folder in found if folder))
+        found = [posixpath.dirname(path) for load in self.loads for path in map(path_of, load.addresses) if path]
+        own = list(dict.fromkeys(folder for folder in found if folder))
+        return [*own, *(f"{root}/{folder}" for root in _ROOTS for folder in own)]
 
 
-def sketch_of(files: SourceFiles) -> Sketch | None:
-    """The sketch in a place; None where no script there makes a network."""
-    sketch = Sketch()
-    scripts = list(_scripts(files, sketch))[:_MOST]
+def sketches_of(files: SourceFiles) -> list[Sketch]:
+    """The sketches in a place, one a page; without a page, all scripts are one. None that makes no network."""
+    names = sorted(name for name in files.names() if "/" not in name)
+    pages = [name for name in names if name.lower().endswith((".html", ".htm"))][:_MOST]
+    alone = [name for name in names if name.endswith((".js", ".mjs"))]
+    read: dict[str, Script | None] = {}
+    found = [_of_page(files, page, read) for page in pages] if pages else [_of_scripts(files, alone, read)]
+    return [sketch for sketch in found if sketch is not None]
+
+
+def _of_page(files: SourceFiles, page: str, read: dict[str, Script | None]) -> Sketch | None:
+    scripts: list[tuple[str, Script, int]] = []
+    named: list[str] = []
+    versions: tuple[str, ...] = VERSIONS
+    for attributes, text, line in _elements(_text(files, page) or ""):
+        source = _SRC.search(attributes)
+        if source is None:
+            scripts.append((page, Script(text), line))
+        elif version := _ML5.search(source[1]):
+            versions = ("0.x",) if version[1] == "0" else ("1.x",)
+        elif path := path_of(source[1]):
+            named.append(path if _there(files, path) else posixpath.basename(path))  # dropped without folders
+        if len(scripts) + len(named) >= _MOST:
+            break
+    return _sketch([*scripts, *_read(files, named, read)], versions, files)
+
+
+def _of_scripts(files: SourceFiles, names: list[str], read: dict[str, Script | None]) -> Sketch | None:
+    return _sketch(list(_read(files, names[:_MOST], read)), VERSIONS, files)
+
+
+def _read(files: SourceFiles, names: list[str], read: dict[str, Script | None]) -> Iterator[tuple[str, Script, int]]:
+    """(file, script, its first line); `read` keeps those that several pages name."""
+    for name in dict.fromkeys(names):
+        if name not in read:
+            text = None if _LIBRARY.search(name) or len(read) >= _MOST else _text(files, name)
+            read[name] = None if text is None else Script(text)
+        script = read[name]
+        if script is not None:
+            yield name, script, 1
+
+
+def _sketch(scripts: list[tuple[str, Script, int]], versions: tuple[str, ...], files: SourceFiles) -> Sketch | None:
     networks = {call.assigned for _, script, _ in scripts for call in script.calls("neuralNetwork")}
     if not networks:
         return None
+    sketch = Sketch(versions=versions)
     for where, script, first in scripts:
         sketch.names |= script.names
+        sketch.waits |= any(call.owner == "tf" for call in script.calls("ready"))
         for call in script.calls("neuralNetwork", "load", "train"):
             place = f"{where}, line {first + call.line - 1}"
             if call.method == "neuralNetwork":
@@ -112,7 +160,7 @@ def sketch_findings(sketch: Sketch, saved: Saved, files: SourceFiles, folder: st
     """Where the sketch does not load what lies there.
 
     Args:
-        sketch: what sketch_of has found in `files`.
+        sketch: one that sketches_of has found in `files`.
         saved: the network, in `folder` below them, or "".
     """
     form = _form(saved, folder)
@@ -120,11 +168,11 @@ def sketch_findings(sketch: Sketch, saved: Saved, files: SourceFiles, folder: st
         for code, fails, said in _told(load):
             left = {version: routes for version, routes in fails.items() if version in sketch.versions}
             if left:
-                severity = "warning" if code == "load-relative" else "error"
+                severity = "warning" if code in _MAYBE else "error"
                 advice = _FILE_LIST if code == "load-array" else form
                 yield Finding(code, severity, load.where, said, advice, False, left)
         if sketch.whole:
-            yield from _missing(load, sketch, files)
+            yield from _missing(load, sketch, files, form)
     yield from _later(sketch)
 
 
@@ -138,7 +186,13 @@ def _later(sketch: Sketch) -> Iterator[Finding]:
             "callback of train only. It keeps the old labels and ranges, too.",
             "Train it with ml5.load(...).train in Python, or call nn.compile() before nn.train().", False,
         )  # fmt: skip
-    if sketch.loads and not sketch.trained and "1.x" in sketch.versions and "setBackend" not in sketch.names:
+    if (
+        sketch.loads
+        and not sketch.trained
+        and "1.x" in sketch.versions
+        and "setBackend" not in sketch.names
+        and not sketch.waits
+    ):
         yield Finding(
             "no-backend", "warning", sketch.loads[0].where,
             "A sketch that only loads may find ml5 1.x without its backend at the first question (\"The highest "
@@ -147,11 +201,11 @@ def _later(sketch: Sketch) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def below(address: str) -> str | None:
+def path_of(address: str) -> str | None:
     """The path below the page that an address means; None where it leads elsewhere.
 
     Example:
-        >>> below("./model/model.json?v=2"), below("https://example.org/model.json"), below("../model.json")
+        >>> path_of("./model/model.json?v=2"), path_of("https://example.org/model.json"), path_of("../model.json")
         ('model/model.json', None, None)
     """
     if _FOREIGN.match(address) or address.startswith("/"):
@@ -160,27 +214,18 @@ def below(address: str) -> str | None:
     return None if path.startswith("..") or "\0" in path or "\\" in path else path
 
 
-def _scripts(files: SourceFiles, sketch: Sketch) -> Iterator[tuple[str, Script, int]]:
-    """(file, script, its first line) of all that pages here have or name; without a page, of all scripts."""
-    names = sorted(files.names())
-    pages = [name for name in names if "/" not in name and name.lower().endswith((".html", ".htm"))]
-    found: list[str] = []
-    for name in pages[:_MOST]:
-        page = _text(files, name) or ""
-        for tag in _SCRIPT.finditer(page):
-            source = _SRC.search(tag[1])
-            if source is None:
-                yield name, Script(tag[2]), page.count("\n", 0, tag.start(2)) + 1
-            elif version := _ML5.search(source[1]):
-                sketch.versions = ("0.x",) if version[1] == "0" else ("1.x",)
-            elif path := below(source[1]):
-                found.append(path if _there(files, path) else posixpath.basename(path))  # dropped without folders
-    if not pages:
-        found = [name for name in names if "/" not in name and name.endswith((".js", ".mjs"))]
-    for name in dict.fromkeys(found[:_MOST]):
-        text = None if _LIBRARY.search(name) else _text(files, name)
-        if text is not None:
-            yield name, Script(text), 1
+def _elements(page: str) -> Iterator[tuple[str, str, int]]:
+    """(attributes, text, line) of the script elements of a page."""
+    opened: re.Match[str] | None = None
+    line, counted = 1, 0
+    page = _COMMENT.sub(lambda comment: re.sub(r"[^\n]", " ", comment[0]), page)  # lines stay
+    for tag in _TAG.finditer(page):
+        if opened is None and tag[1] is not None:
+            opened = tag
+        elif opened is not None and tag[1] is None:
+            line, counted = line + page.count("\n", counted, opened.end()), opened.end()
+            yield opened[1], page[opened.end() : tag.start()], line
+            opened = None
 
 
 def _text(files: SourceFiles, name: str) -> str | None:
@@ -210,15 +255,22 @@ def _told(load: Load) -> Iterator[tuple[str, Fails, str]]:
             f"{load.said} gets an array. Of files ml5 takes only what a file picker gives, a FileList as it is.",
         )  # fmt: skip
     elif isinstance(given, Result) and given.of in _PARSED:
-        yield "load-parsed", _both("object"), f"{load.said} gets what is in the JSON. ml5 wants its address."
+        yield (
+            "load-parsed",
+            _both("object"),
+            f"{load.said} gets what is in a JSON. If that is the network: ml5 wants its address.",
+        )
 
 
 def _address(address: str, said: str) -> Iterator[tuple[str, Fails, str]]:
     if re.match(r"(blob|data):", address, re.IGNORECASE):
         return
     path = re.split(r"[?#]", address)[0]
-    if not path.endswith(".json"):
+    kind = posixpath.splitext(path)[1]
+    if kind in ("", ".bin"):
         yield "load-folder", _both("string"), f"{said}: ml5 wants the address of the JSON, not that of its folder."
+    elif kind != ".json":  # something else that is loaded, a sound perhaps
+        return
     elif path != address:
         yield (
             "load-query", {"1.x": ("string",)},
@@ -242,7 +294,7 @@ def _object(given: Mapping[str, Value], said: str) -> Iterator[tuple[str, Fails,
             "load-incomplete", _both("object"),
             f"{said} gets no {' and no '.join(missing)}{instead}. Of an object ml5 wants model, metadata and weights.",
         )  # fmt: skip
-    parsed = [part for part in _PARTS if isinstance(given.get(part), Result) and given[part].of in _PARSED]  # type: ignore[union-attr]
+    parsed = [part for part, v in given.items() if part in _PARTS and isinstance(v, Result) and v.of in _PARSED]
     if parsed:
         yield (
             "load-parsed", _both("object"),
@@ -254,24 +306,27 @@ def _both(route: str) -> Fails:
     return dict.fromkeys(VERSIONS, (route,))
 
 
-def _missing(load: Load, sketch: Sketch, files: SourceFiles) -> Iterator[Finding]:
+def _missing(load: Load, sketch: Sketch, files: SourceFiles, form: str) -> Iterator[Finding]:
     """Addresses at which nothing lies."""
     for address in load.addresses:
-        path = below(address)
-        if path is None or not path.endswith((".json", ".bin")) or _there(files, path):
+        path = path_of(address)
+        if _OF_DISK.match(address):
+            said = "a page cannot read the disk of a computer"
+        elif path is None or not path.endswith((".json", ".bin")) or _there(files, path):
             continue
-        alike = [name for name in files.names() if name.lower() == path.lower()]
-        said = f"it is {alike[0]}, and web servers tell small letters from capitals" if alike else "it is not there"
+        else:
+            alike = [name for name in files.names() if name.lower() == path.lower()]
+            said = f"it is {alike[0]}, and web servers tell small letters from capitals" if alike else "it is not there"
         route = "string" if isinstance(load.given, str) else "object"
         yield Finding(
             "load-not-there", "error", load.where, f'{load.said} asks for "{address:.80}", but {said}.',
-            "Write the address as seen from the page.", False, dict.fromkeys(sketch.versions, (route,)),
+            form, False, dict.fromkeys(sketch.versions, (route,)),
         )  # fmt: skip
 
 
 def _there(files: SourceFiles, path: str) -> bool:
     try:
-        return files.has(path)
+        return any(files.has(place) for place in (path, *(f"{root}/{path}" for root in _ROOTS)))
     except FilesError:
         return False
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from pathlib import Path
 from typing import Any
 
 from .. import strict_json
@@ -46,6 +47,19 @@ def saved_files(model: LayersModel, meta: bytes, name: str) -> Files:
     return files
 
 
+def place_of(path: str | os.PathLike[str]) -> Path:
+    """A folder or .zip for the three files.
+
+    Raises:
+        FilesError: the name of another kind of file.
+    """
+    folder, json_name = target_of(path)
+    if json_name is not None:
+        wanted = "a folder or a .zip for the three files expected, found the name of a .json"
+        raise FilesError(str(path), f"{wanted}; name= says what they are called")
+    return folder
+
+
 def write(files: Files, path: str | os.PathLike[str]) -> None:
     """To a folder or a .zip, complete or not at all.
 
@@ -53,11 +67,7 @@ def write(files: Files, path: str | os.PathLike[str]) -> None:
         FilesError: the place cannot be written.
     """
     try:
-        folder, json_name = target_of(path)
-        if json_name is not None:
-            wanted = "a folder or a .zip for the three files expected, found the name of a .json"
-            raise FilesError(str(path), f"{wanted}; name= says what they are called")
-        write_files(folder, ((name, [data]) for name, data in files.items()))
+        write_files(place_of(path), ((name, [data]) for name, data in files.items()))
     except UnicodeError:
         raise FilesError("path", f"a path that this system can write expected, found {path!r:.60}") from None
 

@@ -27,8 +27,8 @@ def spectrogram(sound: Any, frames: int = 43, bins: int = 232) -> Floats:
     """What the browser's analyser gives for a recording, in decibels, before normalisation.
 
     Args:
-        sound: path of a .wav of any usual rate and width (see recordings; its channels are mixed, it is resampled as
-            by a browser, and of long ones the first minute is read), or float samples of 44 100 Hz from -1 to 1, [n].
+        sound: path of a .wav of 3000 to 768 000 Hz, integers or floats (its channels are mixed, it is resampled as by a
+            browser, and of long ones the first minute is read), or float samples of 44 100 Hz from -1 to 1, [n].
         frames: how many; each wants 1024 samples more. What the recording has beyond them is not looked at.
         bins: how many of the 1024, from the lowest.
 

@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..ml5.pictures import Ints, Pixels, premultiplied, unpremultiplied
+from ..ml5.squashing import refuse_thin
 
 _SPAN: Final = 127  # pixels of a row that Chromium computes in one go; positions are rounded at the start of each
 _ONE: Final = float(1 << 32)
@@ -41,6 +42,9 @@ def cropped(pixels: Pixels, size: int, original: tuple[int, int] | None = None, 
     Returns:
         uint8 [size, size, 3]: what getImageData gives, without its alpha; fully transparent pixels are black.
 
+    Raises:
+        MismatchError: a strip, see squashing.refuse_thin.
+
     The rule: cropTo in libraries/image/src/utils/canvas.ts of teachablemachine-community. See the module for the
     browser's part, which is met within one grey level.
 
@@ -49,6 +53,7 @@ def cropped(pixels: Pixels, size: int, original: tuple[int, int] | None = None, 
         [200, 200, 200]
     """
     sides = original or (pixels.shape[0], pixels.shape[1])
+    refuse_thin(*sides)
     if pixels.shape[2] == 3 or pixels[..., 3].min() == 255:
         return _drawn(pixels[..., :3].astype(np.int32), size, sides, orientation).astype(np.uint8)
     return unpremultiplied(_drawn(premultiplied(pixels), size, sides, orientation))

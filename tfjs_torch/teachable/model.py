@@ -52,7 +52,7 @@ class Teachable:
             x: image: a PIL image, a path, uint8 pixels [h, w], [h, w, 1, 3 or 4]; or float32 numbers of the model's
                 own shape, [image_size, image_size, channels], which are taken as they are, as is a batch of them.
                 pose: posenet's heatmaps and offsets, as one vector, or as a pair of arrays [h, w, 17] and [h, w, 34].
-                audio: a .wav of any usual rate (its first second), samples [n] of 44 100 Hz, or a spectrogram
+                audio: a .wav of 3000 to 768 000 Hz (its first second), samples [n] of 44 100 Hz, or a spectrogram
                     [frames, bins] in decibels.
             preprocess: "teachable": as Teachable Machine's library does, the browser's canvas within one grey level;
                 "ml5": as ml5.imageClassifier does; "keras": as the snippet for Keras does (see pictures.prepared).
@@ -102,7 +102,7 @@ class Teachable:
             preprocess: as in classify. Browsers mirror webcam pictures; what is trained here is taken as it is.
 
         Returns:
-            history: loss and accuracy of every epoch.
+            history: loss and accuracy of every epoch, and notes on what was odd.
 
         Raises:
             MismatchError: no examples, or options out of range. The model is then what it was.

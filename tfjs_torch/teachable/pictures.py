@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ..errors import MismatchError
 from ..ml5.pictures import Pixels, opened, pillow, reading, rgba_of
-from ..ml5.squashing import squashed
+from ..ml5.squashing import refuse_thin, squashed
 from .canvas import cropped, smaller_by
 
 Floats = npt.NDArray[np.float32]
@@ -31,7 +31,8 @@ def prepared(picture: Any, size: int, grayscale: bool, convention: str) -> Float
             "keras", the snippet for Keras that Teachable Machine hands out: ImageOps.fit with Lanczos, x / 127.5 - 1.
 
     Raises:
-        MismatchError: another convention, or no picture. UnsupportedError: Pillow is not installed.
+        MismatchError: another convention, no picture, or a strip (see squashing.refuse_thin).
+        UnsupportedError: Pillow is not installed.
 
     Example:
         >>> prepared(np.full((8, 9, 3), 254, np.uint8), 4, True, "teachable").shape
@@ -74,6 +75,7 @@ def check_convention(convention: Any) -> None:
 
 def _as_keras(picture: Any, size: int, grayscale: bool) -> Floats:
     pixels = rgba_of(picture, upright=False)  # the snippet does not look at EXIF
+    refuse_thin(*pixels.shape[:2])
     Image, ImageOps = pillow("keras")  # noqa: N806
     image = Image.fromarray(np.ascontiguousarray(pixels[..., :3]))
     fitted = ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS)

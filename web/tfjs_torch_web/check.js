@@ -39,7 +39,8 @@ function content(findings, files, open) {
   const ofFiles = findings.filter(({ code }) => !OF_SKETCH.test(code));
   const fails = ofFiles.some((each) => Object.values(each.fails).some((routes) => routes.length));
   const others = findings.some(({ code }) => OTHER_KINDS.includes(code));
-  return [fails ? table(ofFiles) : !others && el("p.fine", FINE), el("ul.findings", findings.map(card)), mends && start, mends && box].filter(Boolean);
+  const fine = ofFiles.length < findings.length ? `${FINE} It is what the sketch does with them:` : FINE;
+  return [fails ? table(ofFiles) : !others && el("p.fine", fine), el("ul.findings", findings.map(card)), mends && start, mends && box].filter(Boolean);
 }
 
 // Which version fails by which way.

@@ -2,7 +2,8 @@
 import { showProblem } from "./attempt.js";
 import { button, el, uid } from "./dom.js";
 
-// The files of a model -> all of the sketch's folder in which they came, its scripts too.
+// A file of a model -> what check looks at of the sketch's folder in which it came: .json, .bin, and scripts that somebody
+// has written (at most 256 KB, as on the server).
 const sketches = new WeakMap();
 export const withSketch = (files) => sketches.get(files[0]) ?? files;
 

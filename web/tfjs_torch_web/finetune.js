@@ -42,7 +42,10 @@ export function train(models, data, fields, { signal, progress, add }) {
     const node = small(STOP, () => {
       if (node.textContent !== STOP) return;
       say((node.textContent = "Stopping after this epoch…"));
-      stop().catch(() => (node.textContent = STOP));
+      stop().catch((error) => {
+        node.textContent = STOP;
+        say((said.textContent = error.message));
+      });
     });
     shown.append(el("div.row", node, said));
     add(shown);
