@@ -140,6 +140,14 @@ def test_the_sketch_in_a_folder_is_checked_with_its_model(page: Workbench, tmp_p
     assert page.take() == sample()
 
 
+def test_of_several_models_none_is_taken_in_silence(page: Workbench, tmp_path: Path) -> None:
+    for folder in ("model", "better"):
+        (tmp_path / "sketch" / folder).mkdir(parents=True)
+        written(sample(), tmp_path / "sketch" / folder)
+    page.drop(tmp_path / "sketch")
+    assert "several models: in sketch/better, sketch/model" in page.problem()
+
+
 def test_a_folder_can_be_chosen(page: Workbench) -> None:
     with page.page.expect_file_chooser() as picker:
         page.tab.get_by_role("button", name="Choose a folder").click()

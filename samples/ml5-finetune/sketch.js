@@ -79,17 +79,17 @@ function dataOf(nn) {
 async function train(form, epochs) {
   const server = serverField.value();
   const steps = JSON.stringify([{ step: "finetune", epochs }]);
-  const stopper = new AbortController();
-  stopButton.removeAttribute("disabled");
-  stopButton.mousePressed(() => stopper.abort(new Error("Stopped.")));
   const response = await fetch(`${server}/convert?process=${encodeURIComponent(steps)}`, {
-    method: "POST", body: form, headers: { Accept: "text/event-stream" }, signal: stopper.signal,
-  }).catch((error) => {
-    if (stopper.signal.aborted) throw error;
+    method: "POST", body: form, headers: { Accept: "text/event-stream" },
+  }).catch(() => {
     throw new Error(`No server answers at ${server}. Start it with: tfjs-torch serve`);
   });
   if (!response.ok) throw new Error((await response.json()).detail);
   for await (const [event, told] of eventsOf(response)) {
+    if (event === "started") {
+      stopButton.removeAttribute("disabled");
+      stopButton.mousePressed(() => fetch(told.stop, { method: "POST" })); // what it has learnt by then is kept
+    }
     if (event === "progress") {
       bar.value(told.epoch / told.epochs);
       statusLine.html(`PyTorch trains: epoch ${told.epoch} of ${told.epochs}, loss ${told.loss.toFixed(3)}`);

@@ -1,4 +1,5 @@
 // A place to drop a model: files, a folder or a zip; by mouse, keyboard or the file picker.
+import { Problem } from "./api.js";
 import { showProblem } from "./attempt.js";
 import { button, el, uid } from "./dom.js";
 
@@ -29,7 +30,7 @@ export function dropZone(title, onfiles, names) {
     el("p.row", button("Choose files", () => files.click(), { class: compact ? "small" : "primary" }), button("Choose a folder", () => folder.click(), { class: compact && "small" })),
     el("p.hint", compact ? "The files, their folder, or a zip." : "The files, their folder, or a zip; and the file of saveData(), to train with it."), files, folder);
 
-  const take = (list) => Promise.resolve(list).then((found) => found.length && onfiles(sifted(found.flat(9)))).catch((error) => showProblem(box, error));
+  const take = (list) => Promise.resolve(list).then((found) => found.length && onfiles(sifted(found.flat(9), true))).catch((error) => showProblem(box, error));
   function ondragover(event) {
     event.preventDefault();
     zone.classList.toggle("over", event.type === "dragover");
@@ -70,10 +71,12 @@ async function walk(entry, folder) {
 
 // Of a folder (a whole sketch, perhaps), only what may belong to a model, with paths as seen from its model.json; and
 // "model (1).json" under its own name again; `original` is the one that it came with.
-function sifted(list) {
+function sifted(list, alone) {
   const folder = list.some(({ path }) => path.includes("/"));
   const seen = list.filter(({ path }) => !folder || !/(^|\/)(\.|node_modules\/)/.test(path));
   const kept = seen.filter(({ path }) => !folder || /\.(json|bin|zip|safetensors|pth?|npz|[ct]sv)$|(^|\/)[^.]+$/i.test(path));
+  const homes = kept.filter(({ path }) => folder && /(^|\/)model\.json$/.test(path)).map(({ path }) => path.slice(0, -11)).sort();
+  if (alone && homes.length > 1) throw new Problem(`There are several models: in ${homes.join(", ")}.`, "Drop the folder of one of them.");
   const home = kept.find(({ path }) => folder && path.endsWith("model.json"))?.path.slice(0, -10) ?? "";
   const files = kept.filter(({ path }) => path.startsWith(home)).map(({ path, file }) => {
     const original = path.slice(home.length);
