@@ -146,7 +146,7 @@ def test_a_training_that_makes_it_worse_says_so_and_names_a_better_rate() -> Non
 
 def test_labels_without_rows_are_told() -> None:
     (told,) = ml5.load(CLASSIFIER).train(colours(20), epochs=1, seed=1).notes
-    assert "no rows with yellow, green; the network may forget them" in told
+    assert "no rows with yellow, green; it may forget them" in told
 
 
 @pytest.mark.parametrize(("progress", "shown"), [(True, True), (False, False), (None, False)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,12 @@ from .saving import write_files
 def shown(progress: bool | None) -> bool:
     """Whether progress is told on stderr: as asked, else on a terminal."""
     return sys.stderr is not None and sys.stderr.isatty() if progress is None else progress
+
+
+def unseen(labels: Sequence[str], what: str) -> list[str]:
+    """What to say of labels of which there was nothing to learn: a network forgets what it is not shown."""
+    named = f"{', '.join(labels[:8])}{' ...' if len(labels) > 8 else ''}"
+    return [f"data: no {what} {named}; it may forget them, so mix some in"] if labels else []
 
 
 @dataclass

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from torch import Tensor
 
 from ..errors import MismatchError
+from ..history import unseen
 from .creating import MOST_LABELS
 from .data import Row, output_of
 from .encoding import label_of, listed
@@ -81,10 +82,8 @@ def notes_on(
         before, after: the loss on all rows; `before` is infinite for a new network.
         rate: the learning rate.
     """
-    notes = []
     gone = [label for label, rows in zip(labels, targets.sum(0).tolist(), strict=False) if not rows]
-    if gone:  # a network forgets what it is not shown
-        notes.append(f"data: no rows with {listed(gone)}; the network may forget them, so mix some in")
+    notes = unseen(gone, "rows with")
     if scaled and not labels and bool(((targets < -1e-6) | (targets > 1 + 1e-6)).any()):
         notes.append(
             "data: some outputs are beyond the range that this network was made for; "

@@ -220,12 +220,12 @@ class NeuralNetwork:
                 on_epoch=on_epoch, on_batch=on_batch, progress=progress,
             )  # fmt: skip
             at_last = measured(self.module, inputs, targets, loss=learning.loss)["loss"]
-            notes = notes_on(self.labels, targets, self._meta.normalized, at_first, at_last, rate)
-            history.note([*order_note(before[1].labels if before[1] else [], self.labels), *notes], progress)
-            return history
         except BaseException:
             self.module, self._meta, self._meta_text, self.task = before
             raise
+        notes = notes_on(self.labels, targets, self._meta.normalized, at_first, at_last, rate)
+        history.note([*order_note(before[1].labels if before[1] else [], self.labels), *notes], progress)
+        return history
 
     def evaluate(self, data: Any) -> dict[str, float]:
         """Loss, and the share of right answers of a classifier, on data as in `train`.

@@ -15,7 +15,7 @@ from ..artifacts import read_artifacts
 from ..building import bytes_of, tensors_of, units_of, widened
 from ..errors import UnsupportedError, collected_warnings
 from ..fitting import fit
-from ..history import History
+from ..history import History, unseen
 from ..layers.network import LayersModel
 from ..model import load_model
 
@@ -54,7 +54,7 @@ def train(
     **options: Any,
 ) -> History:
     """Train the head of the module in place."""
-    unseen = [label for at, label in enumerate(labels) if at not in set(classes)]
+    missing = [label for at, label in enumerate(labels) if at not in set(classes)]
     head = module if kind == "pose" else _head(module)
     inputs = torch.from_numpy(np.concatenate(batches))
     features = inputs if head is module else _features(module, head, inputs)
@@ -62,8 +62,7 @@ def train(
     for parameter in head.parameters():
         parameter.requires_grad_(True)
     history = fit(head, features, targets, loss="categoricalCrossentropy", optimizer=_OPTIMIZERS[kind], **options)
-    told = f"data: no examples of {', '.join(unseen)[:200]}; the model may forget them, so mix some in"
-    history.note([told] if unseen else [], options.get("progress"))
+    history.note(unseen(missing, "examples of"), options.get("progress"))
     return history
 
 
