@@ -64,6 +64,8 @@ class Use:
 USES = {
     "three addresses": Use(f"nn.load({WHOLE}, ready);"),
     "three addresses by a name": Use(f"const details = {WHOLE};\n  nn.load(details, ready);"),
+    "no semicolons": Use(f"let place = 'model/model'\n  const details = {WHOLE}\n  nn.load(details, ready)"),
+    "no semicolons, a folder": Use("let place = '/sketch/model'\n  nn.load(place, ready)", "load-folder"),
     "names for the parts": Use(
         'const model = "model/model.json", metadata = "model/model_meta.json";\n'
         '  const weights = "model/model.weights.bin";\n  nn.load({ model, metadata, weights }, ready);'

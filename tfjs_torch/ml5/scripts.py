@@ -103,7 +103,7 @@ class Script:
             dotted = self._mark(at - 1) in _DOTS
             owner = self._text(at - 2) or "" if dotted and self._kind(at - 2) == "name" else ""
             given = None if self._mark(at + 2) == ")" else self._value(at + 2)
-            yield Call(owner, token.text, given, self._target(at), bisect_left(self._lines, token.at) + 1)
+            yield Call(owner, token.text, given, self._target(at), self._line(token.at))
 
     @cached_property
     def names(self) -> frozenset[str]:
@@ -178,7 +178,13 @@ class Script:
 
     def _value(self, at: int, deep: int = 0) -> Value:
         value, end = self._parsed(at, deep)
-        return value if self._mark(end) in _ENDS or end >= len(self.tokens) else UNKNOWN
+        if self._mark(end) in _ENDS or end >= len(self.tokens):
+            return value
+        new_line = self._line(self.tokens[end].at) > self._line(self.tokens[end - 1].at)  # in place of a semicolon
+        return value if new_line and self._kind(end) == "name" else UNKNOWN
+
+    def _line(self, place: int) -> int:
+        return bisect_left(self._lines, place) + 1
 
     def _parsed(self, at: int, deep: int) -> tuple[Value, int]:
         """What begins at a token, and the token after it."""
