@@ -179,9 +179,11 @@ def test_on_a_terminal_one_line_of_loss_is_written_over(tmp_path: Path) -> None:
 
 def interrupted(command: list[str], times: int) -> subprocess.CompletedProcess[str]:
     """A training that gets Ctrl-C once its first epoch is told; the second one when it has answered the first."""
-    listens = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}  # also where the tests do not
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, cwd=ROOT, text=True, **pipes, **listens) as process:  # type: ignore[call-overload]
+    with subprocess.Popen(
+        command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # it listens, also where the tests do not
+    ) as process:  # fmt: skip
+        assert process.stderr
         assert process.stderr.readline().startswith("epoch 1/")
         for _ in range(times):
             process.send_signal(signal.SIGINT)

@@ -69,7 +69,12 @@ class History:
         return bool(self.epochs) and self.epochs[-1]["epoch"] < self.epochs[-1]["epochs"]
 
     def note(self, sentences: Iterable[str], progress: bool | None) -> None:
-        """Add notes, and tell them where progress is told."""
+        """Add notes.
+
+        Args:
+            sentences: one each.
+            progress: whether they are printed on stderr, too; None: on a terminal.
+        """
         found = list(sentences)
         self.notes += found
         if found and shown(progress):

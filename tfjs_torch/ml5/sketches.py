@@ -1,7 +1,7 @@
 """The sketch that lies beside saved files: what it gives to nn.load, and where ml5 will not take that. No torch.
 
 Only what stands in the text is looked at; nothing is run. Sources: load and loadMeta of ml5 0.12.2 and 1.4.0, see
-routes.py; every finding here is one that tests/test_ml5_sketches.py has seen in a browser.
+routes.py; tests/test_ml5_sketches.py has seen every kind of finding here come true in a browser.
 """
 
 from __future__ import annotations
@@ -33,7 +33,6 @@ _OF_DISK: Final = re.compile(r"file:|[a-z]:[\\/]|[^:]*\\", re.IGNORECASE)
 _PARTS: Final = ("model", "metadata", "weights")
 _PARSED: Final = ("JSON.parse", "loadJSON", "this.loadJSON")
 _LISTED: Final = ("Array.from", "Object.values")
-
 _MAYBE: Final = ("load-relative", "load-parsed")  # some pages end in a slash, and a JSON may hold addresses
 _FILE_LIST: Final = "Give it what the file picker has, as it is: nn.load(input.files)."
 
@@ -98,7 +97,10 @@ def sketches_of(files: SourceFiles) -> list[Sketch]:
     pages = [name for name in names if name.lower().endswith((".html", ".htm"))][:_MOST]
     alone = [name for name in names if name.endswith((".js", ".mjs"))]
     read: dict[str, Script | None] = {}
-    found = [_of_page(files, page, read) for page in pages] if pages else [_of_scripts(files, alone, read)]
+    if pages:
+        found = [_of_page(files, page, read) for page in pages]
+    else:
+        found = [_sketch(list(_read(files, alone[:_MOST], read)), VERSIONS, files)]
     return [sketch for sketch in found if sketch is not None]
 
 
@@ -117,10 +119,6 @@ def _of_page(files: SourceFiles, page: str, read: dict[str, Script | None]) -> S
         if len(scripts) + len(named) >= _MOST:
             break
     return _sketch([*scripts, *_read(files, named, read)], versions, files)
-
-
-def _of_scripts(files: SourceFiles, names: list[str], read: dict[str, Script | None]) -> Sketch | None:
-    return _sketch(list(_read(files, names[:_MOST], read)), VERSIONS, files)
 
 
 def _read(files: SourceFiles, names: list[str], read: dict[str, Script | None]) -> Iterator[tuple[str, Script, int]]:
@@ -186,13 +184,8 @@ def _later(sketch: Sketch) -> Iterator[Finding]:
             "callback of train only. It keeps the old labels and ranges, too.",
             "Train it with ml5.load(...).train in Python, or call nn.compile() before nn.train().", False,
         )  # fmt: skip
-    if (
-        sketch.loads
-        and not sketch.trained
-        and "1.x" in sketch.versions
-        and "setBackend" not in sketch.names
-        and not sketch.waits
-    ):
+    backed = sketch.waits or "setBackend" in sketch.names
+    if sketch.loads and not sketch.trained and "1.x" in sketch.versions and not backed:
         yield Finding(
             "no-backend", "warning", sketch.loads[0].where,
             "A sketch that only loads may find ml5 1.x without its backend at the first question (\"The highest "
